@@ -1,0 +1,1 @@
+"""CT in → standard CT + organ masks."""

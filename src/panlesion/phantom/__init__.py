@@ -1,0 +1,1 @@
+"""A drawn human torso with its organ map."""

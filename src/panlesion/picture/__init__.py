@@ -1,0 +1,1 @@
+"""Pictures of CTs, contours and reports."""

@@ -1,0 +1,1 @@
+"""Spec + host → case → dataset folder."""
