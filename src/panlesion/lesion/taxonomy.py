@@ -72,6 +72,9 @@ class TypeInfo:
 _ORGAN, _SOFT, _CONTENT = Reference.ORGAN, Reference.SOFT_TISSUE, Reference.CONTENT
 _LABELLED, _OUTSIDE, _BREACH, _NONE = Neighbours.LABELLED, Neighbours.OUTSIDE, Neighbours.BREACH, Neighbours.NONE
 
+# Tumours of hollow organs lie at 30-50 HU plain and 60-100 HU enhanced, muscle at 50-60: both are read as "isodense soft tissue".
+_WALL_BAND = (-25.0, 25.0)
+
 TYPES: Mapping[LesionType, TypeInfo] = MappingProxyType(
     {
         LesionType.LUNG_TUMOR: TypeInfo(
@@ -88,7 +91,7 @@ TYPES: Mapping[LesionType, TypeInfo] = MappingProxyType(
         ),
         LesionType.GALLBLADDER_CANCER: TypeInfo(
             system=OrganSystem.GALLBLADDER, folder="Gall/Tumor", name="gallbladder cancer", malignant=True, hollow=True,
-            reference=_SOFT, neighbours=_LABELLED,
+            reference=_SOFT, neighbours=_LABELLED, isodense_hu=_WALL_BAND,
         ),
         LesionType.GALLSTONE: TypeInfo(
             system=OrganSystem.GALLBLADDER, folder="Gall/Stone", name="gallstone", malignant=False, hollow=True,
@@ -104,15 +107,15 @@ TYPES: Mapping[LesionType, TypeInfo] = MappingProxyType(
         ),
         LesionType.ESOPHAGEAL_CANCER: TypeInfo(
             system=OrganSystem.ESOPHAGUS, folder="Esophagus/Tumor", name="oesophageal cancer", malignant=True, hollow=True,
-            reference=_SOFT, neighbours=_LABELLED,
+            reference=_SOFT, neighbours=_LABELLED, isodense_hu=_WALL_BAND,
         ),
         LesionType.GASTRIC_CANCER: TypeInfo(
             system=OrganSystem.STOMACH, folder="Stomach/Tumor", name="gastric cancer", malignant=True, hollow=True,
-            reference=_SOFT, neighbours=_LABELLED,
+            reference=_SOFT, neighbours=_LABELLED, isodense_hu=_WALL_BAND,
         ),
         LesionType.COLORECTAL_CANCER: TypeInfo(
             system=OrganSystem.COLON, folder="Colon/Tumor", name="colorectal cancer", malignant=True, hollow=True,
-            reference=_SOFT, neighbours=_LABELLED,
+            reference=_SOFT, neighbours=_LABELLED, isodense_hu=_WALL_BAND,
         ),
         LesionType.KIDNEY_TUMOR: TypeInfo(
             system=OrganSystem.KIDNEY, folder="Kidney/Tumor", name="kidney tumour", malignant=True, hollow=False,
@@ -128,7 +131,7 @@ TYPES: Mapping[LesionType, TypeInfo] = MappingProxyType(
         ),
         LesionType.BLADDER_CANCER: TypeInfo(
             system=OrganSystem.BLADDER, folder="Bladder/Tumor", name="bladder cancer", malignant=True, hollow=True,
-            reference=_SOFT, neighbours=_LABELLED,
+            reference=_SOFT, neighbours=_LABELLED, isodense_hu=_WALL_BAND,
         ),
         LesionType.BONE_METASTASIS: TypeInfo(
             system=OrganSystem.BONE, folder="Bone/Metastasis", name="bone metastasis", malignant=True, hollow=False,

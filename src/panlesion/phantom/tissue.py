@@ -42,3 +42,4 @@ class Tissue(IntEnum):
     CONNECTIVE = 33
     TABLE_SHELL = 34
     TABLE_CORE = 35
+    THIN_CORTEX = 36

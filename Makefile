@@ -1,0 +1,56 @@
+# make demo   a fresh machine to a folder of synthetic cases with pictures (needs only python3.11)
+# make test   every check of the project
+# make fmt    let the formatter and the linter repair what they can
+# make clean  remove what the other targets made
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+JOBS ?= 2
+DEMO ?= demo
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+# NumPy's thread pools only get in each other's way when the tests and workers already fill the cores.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test format lint types imports tests fmt clean
+
+demo: $(VENV)/.base
+	$(BIN)/panlesion synth --hosts phantom --types all --per-type 1 --seed 1 --workers $(JOBS) $(DEMO)
+	$(BIN)/panlesion show $(DEMO) -o $(DEMO)/pictures
+	@echo "Open $(DEMO)/gallery.html to scroll through the cases; $(DEMO)/pictures holds one sheet of each."
+
+test: format lint types imports tests
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+imports: $(VENV)/.dev
+	$(BIN)/lint-imports
+
+tests: $(VENV)/.dev
+	$(BIN)/pytest -W error -n $(JOBS) --dist worksteal
+
+fmt: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) -e .
+	touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) -e ".[dev]"
+	touch $@ $(VENV)/.base

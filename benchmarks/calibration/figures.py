@@ -1,0 +1,47 @@
+"""One picture per family: the distributions of every feature, synthetic over real."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from numpy.typing import NDArray
+from real import FEATURES
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+LABELS = {
+    "log_volume": "volume (ml)",
+    "log_diameter": "diameter (mm)",
+    "elongation": "elongation (2nd / 1st axis)",
+    "flatness": "flatness (3rd / 1st axis)",
+    "sphericity": "sphericity",
+    "solidity": "solidity",
+    "log_roughness": "roughness",
+}
+
+
+def draw_family(path: Path, title: str, real: NDArray, synthetic: NDArray) -> None:
+    """Write a PNG of seven histograms and a scatter of solidity against sphericity."""
+    figure, axes = plt.subplots(2, 4, figsize=(13, 5.6))
+    for axis, name, k in zip(axes.flat, FEATURES, range(len(FEATURES)), strict=False):
+        logarithmic = name.startswith("log_")
+        a, b = (np.exp(v[:, k]) if logarithmic else v[:, k] for v in (real, synthetic))
+        low, high = np.percentile(np.r_[a, b], [0.5, 99.5])
+        bins = np.geomspace(low, high, 25) if logarithmic else np.linspace(low, high, 25)
+        axis.hist(a, bins, density=True, color="#8fb3d9", label=f"real, n = {len(a)}")
+        axis.hist(b, bins, density=True, histtype="step", color="#c03a2b", linewidth=1.6, label=f"synthetic, n = {len(b)}")
+        if logarithmic:
+            axis.set_xscale("log")
+        axis.set_xlabel(LABELS[name])
+        axis.set_yticks([])
+    last = axes.flat[7]
+    for values, colour in ((real, "#5b8fc4"), (synthetic, "#c03a2b")):
+        last.plot(values[:, 4], values[:, 5], ".", markersize=3, alpha=0.5, color=colour)
+    last.set_xlabel("sphericity")
+    last.set_ylabel("solidity")
+    axes.flat[0].legend(fontsize=8, frameon=False)
+    figure.suptitle(title)
+    figure.tight_layout()
+    figure.savefig(path, dpi=75)
+    plt.close(figure)

@@ -1,0 +1,198 @@
+"""DICOM CT series: grouped, listed, chosen and read."""
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from panlesion.ct.dicom_geometry import Stack, stack_planes
+from panlesion.ct.dicom_header import CT_CLASSES, FileHeader, Plane, read_header
+from panlesion.ct.dicom_pixels import MAX_SIDE, decode_stack
+from panlesion.ct.dicom_source import Source, dicom_sources
+from panlesion.ct.nifti_header import MAX_VOXELS
+from panlesion.ct.volume import Index3, Vector3, Volume
+from panlesion.errors import GeometryError, NotCTError, ReadError
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesInfo:
+    """One series as a list shows it; `problem` says why it cannot be read as a CT, if so."""
+
+    uid: str
+    number: int | None
+    description: str
+    modality: str
+    images: int
+    localizers: int
+    shape: Index3 | None
+    spacing_mm: Vector3 | None
+    problem: str | None
+
+    def __str__(self) -> str:
+        size = (
+            f"{'x'.join(map(str, self.shape))} at {'x'.join(f'{s:g}' for s in self.spacing_mm)} mm"
+            if (self.shape and self.spacing_mm)
+            else f"{self.images} images"
+        )
+        number = "" if self.number is None else f"{self.number} "
+        return f"{number}{self.modality} '{self.description}' {size} [{self.uid}]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceRef:
+    """Which DICOM image the array's k-th plane came from; `frame` counts from 0."""
+
+    path: Path
+    sop_class: str
+    sop_instance: str
+    frame: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DicomCT:
+    """A CT read from DICOM, and the images its planes came from, in the order of the array's k axis."""
+
+    volume: Volume
+    series_uid: str
+    slices: tuple[SliceRef, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Series:
+    uid: str
+    headers: tuple[FileHeader, ...]
+
+    @property
+    def planes(self) -> list[Plane]:
+        return [plane for header in self.headers for plane in header.planes if not plane.localizer]
+
+    @property
+    def localizers(self) -> list[Plane]:
+        return [plane for header in self.headers for plane in header.planes if plane.localizer]
+
+    @property
+    def modality(self) -> str:
+        return self.headers[0].modality or "none"
+
+    @property
+    def readable(self) -> bool:
+        """Whether this is what someone who gives a folder means by "the CT" in it: no screen captures, no scouts."""
+        classes = {header.sop_class for header in self.headers}
+        return self.modality == "CT" and bool(self.planes) and classes <= {*CT_CLASSES, ""}
+
+    def stack(self) -> Stack:
+        """Where its planes lie; refuses what is no regular grid, and sizes nobody scans."""
+        self._check_kind()
+        sizes = Counter((header.rows, header.columns) for header in self.headers if any(not p.localizer for p in header.planes))
+        if len(sizes) > 1:
+            listed = ", ".join(f"{n} of {rows}x{columns}" for (rows, columns), n in sizes.most_common(4))
+            raise GeometryError(f"series {self.uid}: images of several sizes ({listed}); one series must have one")
+        ((rows, columns),) = sizes
+        planes = self.planes
+        if max(rows, columns) > MAX_SIDE or rows * columns * len(planes) > MAX_VOXELS:
+            name = self.headers[0].source.name
+            raise ReadError(f"{name}: {columns}x{rows}x{len(planes)} voxels; at most {MAX_SIDE} a side and {MAX_VOXELS} in all")
+        return stack_planes(planes, rows, columns)
+
+    def _check_kind(self) -> None:
+        name = self.headers[0].source.name
+        if self.modality != "CT":
+            raise NotCTError(f"{name}: Modality {self.modality}; only CT can be read. Give the CT series")
+        if not self.planes:
+            kind = f"only localizers ({len(self.localizers)})" if self.localizers else "no image"
+            raise NotCTError(f"{name}: series {self.uid} has {kind}; give the CT series itself")
+
+
+def read_dicom(path: Path | str, *, series: str | None = None) -> DicomCT:
+    """Read one CT series of a file, folder or zip; its array axes are described in `dicom_geometry`.
+
+    Args:
+        path: A DICOM file, a folder (searched with its subfolders) or a zip.
+        series: SeriesInstanceUID or SeriesNumber; needed where there is more than one CT series.
+
+    Raises:
+        ReadError: Nothing readable, several series and none chosen, damaged files.
+        NotCTError: No CT among them.
+        GeometryError: Slices that make no regular grid.
+    """
+    path = Path(path)
+    with dicom_sources(path) as sources:
+        chosen = _choose(_grouped(sources), series, path)
+        if chosen.localizers:
+            _log.warning("%s: left out %d localizer(s) of series %s", path, len(chosen.localizers), chosen.uid)
+        stack = chosen.stack()
+        hu = decode_stack(stack, chosen.headers)
+    headers = {header.source.name: header for header in chosen.headers}
+    slices = tuple(_reference(plane, headers[plane.source.name]) for plane in stack.planes)
+    return DicomCT(volume=Volume(hu=hu, grid=stack.grid), series_uid=chosen.uid, slices=slices)
+
+
+def list_dicom(path: Path | str) -> list[SeriesInfo]:
+    """All series of a file, folder or zip, CT or not, by number; pixels are not decoded.
+
+    Raises:
+        ReadError: Nothing there, no DICOM, or a damaged file.
+    """
+    with dicom_sources(Path(path)) as sources:
+        return [_info(series) for series in _grouped(sources)]
+
+
+def _grouped(sources: Sequence[Source]) -> list[_Series]:
+    # A report may carry the UID of the series it is about, and scanners put raw data beside their images.
+    groups: dict[tuple[str, str, bool], list[FileHeader]] = defaultdict(list)
+    for source in sources:
+        header = read_header(source)
+        groups[header.series_uid, header.modality, bool(header.planes)].append(header)
+    series = [_Series(uid=uid, headers=tuple(headers)) for (uid, _, _), headers in groups.items()]
+    return sorted(series, key=lambda s: (s.headers[0].series_number is None, s.headers[0].series_number or 0, s.uid))
+
+
+def _choose(found: list[_Series], wanted: str | None, path: Path) -> _Series:
+    listed = "\n  ".join(str(_info(series)) for series in found)
+    if wanted is not None:
+        named = [s for s in found if s.uid == wanted] or [s for s in found if str(s.headers[0].series_number) == wanted]
+        named = [s for s in named if s.modality == "CT" and s.planes] or named
+        if len(named) != 1:
+            count = "no series is" if not named else f"{len(named)} series are"
+            raise ReadError(f"{path}: {count} called {wanted!r}. Give the UID, or the number if only one has it:\n  {listed}")
+        return named[0]
+    if len(found) == 1:
+        return found[0]
+    readable = [series for series in found if series.readable]
+    if not readable:
+        raise NotCTError(f"{path}: no CT series among its {len(found)} series:\n  {listed}")
+    if len(readable) > 1:
+        raise ReadError(
+            f"{path}: {len(readable)} CT series. Choose one with --series UID (or its number, the first word):\n  {listed}"
+        )
+    others = [str(_info(series)) for series in found if series is not readable[0]]
+    _log.info("%s: reading series %s; left out: %s", path, readable[0].uid, "; ".join(others))
+    return readable[0]
+
+
+def _info(series: _Series) -> SeriesInfo:
+    first = series.headers[0]
+    shape, spacing, problem = None, None, None
+    try:
+        grid = series.stack().grid
+        shape, spacing = grid.shape, grid.spacing_mm
+    except ReadError as error:
+        problem = str(error)
+    return SeriesInfo(
+        uid=series.uid,
+        number=first.series_number,
+        description=first.description,
+        modality=series.modality,
+        images=len(series.planes),
+        localizers=len(series.localizers),
+        shape=shape,
+        spacing_mm=spacing,
+        problem=problem,
+    )
+
+
+def _reference(plane: Plane, header: FileHeader) -> SliceRef:
+    return SliceRef(path=plane.source.path, sop_class=header.sop_class, sop_instance=header.sop_instance, frame=plane.frame)

@@ -1,0 +1,95 @@
+"""Folders that either are complete or do not exist: filled under a temporary name, synced, renamed."""
+
+import errno
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from panlesion.ct.atomic import replacing
+from panlesion.errors import StoreError
+
+_PARTIAL_FOLDER = re.compile(r"^\..+\.partial-\d+$")
+_PARTIAL_FILE = re.compile(r"^\..+\.\d+-[0-9a-f]{8}\.part$")  # as `ct.atomic.replacing` names them
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class DiskFullError(StoreError):
+    """The disk has no room left; every further case would fail the same way."""
+
+
+@contextmanager
+def publishing(folder: Path) -> Iterator[Path]:
+    """Yield a temporary sibling to fill; on leaving it becomes `folder`, on an error it is removed.
+
+    If `folder` already exists by then (another writer was faster), what it holds stays and the new copy is dropped.
+
+    Raises:
+        DiskFullError: the disk or the quota is full; nothing is left behind.
+    """
+    partial = folder.parent / f".{folder.name}.partial-{os.getpid()}"
+    shutil.rmtree(partial, ignore_errors=True)  # left by a dead run whose process number is ours now
+    try:
+        with _naming_full_disk(folder):
+            partial.mkdir(parents=True)
+            yield partial
+            for file in partial.iterdir():
+                _sync(file)
+            _sync(partial)
+            _take_place(partial, folder)
+            _sync(folder.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _take_place(partial: Path, folder: Path) -> None:
+    try:
+        partial.rename(folder)
+    except OSError as error:
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+            raise
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _naming_full_disk(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise DiskFullError(f"{path}: {error.strerror}; free some space and run the same command again") from error
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write or replace one small text file atomically.
+
+    Raises:
+        DiskFullError: the disk or the quota is full; the old file is untouched.
+    """
+    with _naming_full_disk(path), replacing(path) as stream:
+        stream.write(text.encode())
+
+
+def remove_partials(root: Path) -> list[Path]:
+    """Remove what killed writers left anywhere below `root`; call it only while nobody writes there."""
+    removed = []
+    for parent, folders, files in os.walk(root):
+        for name in [name for name in folders if _PARTIAL_FOLDER.match(name)]:
+            folders.remove(name)
+            shutil.rmtree(Path(parent, name))
+            removed.append(Path(parent, name))
+        for name in files:
+            if _PARTIAL_FILE.match(name):
+                Path(parent, name).unlink()
+                removed.append(Path(parent, name))
+    return removed

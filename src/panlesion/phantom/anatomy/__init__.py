@@ -1,0 +1,1 @@
+"""The anatomy of the drawn torso: one file per region or system."""

@@ -1,0 +1,200 @@
+"""`make_case`: a healthy host becomes image, label, report and record. Drawing (`draw_lesion`) is apart from rendering."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from panlesion.ct.volume import Box, LabelMap, Volume
+from panlesion.errors import PlacementError, VerifyError
+from panlesion.lesion.report import describe, type_json
+from panlesion.lesion.taxonomy import TYPES, LesionType
+from panlesion.synth.blend import blend, lay_strand, push_reach_mm
+from panlesion.synth.draw import Wanted
+from panlesion.synth.host import Host, Site
+from panlesion.synth.kinds import KINDS
+from panlesion.synth.plan import Plan, to_json
+from panlesion.synth.shape.solid import bounds_of, box_of, lesion_mask, render_level
+from panlesion.synth.terrain import Terrain
+from panlesion.synth.texture.matter import render_matter
+from panlesion.synth.verify import Check, verify
+
+ORGAN, LESION = 1, 2
+HU_RANGE = (-1024, 3071)
+DRAWS = 12
+FAINT_HU = 20.0
+FAINT_SDS = 2.0
+CASE_DRAWS = 4
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Rendered:
+    """One lesion in its host: the changed box, HU int16, organ labels uint8 and lesion mask bool in it."""
+
+    plan: Plan
+    box: Box
+    hu: NDArray[np.int16]
+    labels: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Composed:
+    """A finished case: all changed voxels of image, label's lesion and organs lie in `box`."""
+
+    image: Volume
+    label: LabelMap
+    organs: LabelMap
+    report: dict[str, Any]
+    record: dict[str, Any]
+    box: Box
+
+
+def draw_lesion(
+    host: Host, type: LesionType, rng: np.random.Generator, *, wanted: Wanted | None = None, others: tuple[Plan, ...] = ()
+) -> Plan:
+    """A plan for one lesion in a host; every random number is drawn here.
+
+    Raises:
+        PlacementError: `DRAWS` draws found no place where the wanted lesion fits; the message is the last one's.
+    """
+    site = Site(host=host, type=type, others=others)
+    problem = PlacementError(f"no place for a {type} in {host.id}")
+    for _ in range(DRAWS):
+        try:
+            return KINDS[type](site, wanted or Wanted(), rng)
+        except PlacementError as error:
+            problem = error
+    raise problem
+
+
+def render_lesion(plan: Plan, host: Host, ct: Volume | None = None, organs: LabelMap | None = None) -> Rendered:
+    """Render a plan into its host, or into that host with other lesions already in it. Draws nothing."""
+    ct, organs = ct or host.ct, organs or host.organs
+    spec, matter = plan.spec, plan.matter
+    facts = host.facts
+    reach = push_reach_mm(spec.diameter_mm / 2) if matter.push > 0 else 0.0
+    edge = 3 * float(np.hypot(max(facts.psf_mm), matter.margin_mm)) + 2 * max(ct.grid.spacing_mm)
+    box = box_of(_bounds(plan), ct.grid, max(reach, edge))
+    terrain = Terrain.of(ct, organs, type=spec.type, organ_label=spec.organ_label, box=box)
+    level = render_level(plan.geometry, terrain)
+    mask = lesion_mask(level, spec.centre_xyz, terrain.grid)
+    # Pieces cut off by the organ are no part of the lesion: they must not be painted either.
+    level = np.where((level < 0) & ~mask, np.float32(0.5), level)
+    hu, _ = render_matter(matter, level, spec.centre_xyz, terrain)
+    host_hu = terrain.ct.hu
+    if plan.strands:
+        laid = host_hu.astype(np.float32)
+        for strand in plan.strands:
+            laid = lay_strand(laid, strand, terrain, facts.psf_mm)
+        host_hu = _as_hu(laid)
+        terrain = Terrain(
+            type=terrain.type,
+            organ_label=terrain.organ_label,
+            box=terrain.box,
+            ct=Volume(hu=host_hu, grid=terrain.grid),
+            organs=terrain.organs,
+        )
+    blended = blend(matter, hu, level, spec.centre_xyz, terrain, facts.noise(spec.organ_label), facts.psf_mm)
+    return Rendered(plan=plan, box=terrain.box, hu=_as_hu(blended.hu), labels=blended.labels, mask=mask)
+
+
+def _bounds(plan: Plan) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    low, high = (np.asarray(end) for end in bounds_of(plan.geometry))
+    for strand in plan.strands:
+        path = np.asarray(strand.path_xyz)
+        low, high = np.minimum(low, path.min(axis=0)), np.maximum(high, path.max(axis=0))
+    a, b, c = low.tolist()
+    d, e, f = high.tolist()
+    return (a, b, c), (d, e, f)
+
+
+def _as_hu(hu: NDArray[np.float32]) -> NDArray[np.int16]:
+    return np.clip(np.rint(hu), *HU_RANGE).astype(np.int16)
+
+
+def make_case(host: Host, types: Sequence[LesionType], rng: np.random.Generator, *, wanted: Wanted | None = None) -> Composed:
+    """Draw, render and verify a case with one lesion per entry of `types`.
+
+    A lesion whose report is not true of its voxels is drawn again, at most `CASE_DRAWS` times. When a later one of several
+    finds no place, the case has fewer; the first must.
+
+    Raises:
+        PlacementError: The host has no room for the first lesion.
+        VerifyError: No draw of a lesion passed; lists what failed in the last.
+    """
+    if len({TYPES[type].system for type in types}) != 1:
+        raise ValueError(f"types are {list(types)}; a case has one to many lesions of one organ system")
+    hu, labels = host.ct.hu.copy(), host.organs.labels.copy()
+    label = np.where(host.organs.mask(TYPES[types[0]].organ_labels), np.uint8(ORGAN), np.uint8(0))
+    plans: list[Plan] = []
+    reports: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
+    changed: Box | None = None
+    for type in types:
+        try:
+            rendered, check, draws = _draw_verified(host, type, rng, wanted, tuple(plans), hu, labels)
+        except (PlacementError, VerifyError):
+            if not plans:
+                raise
+            continue
+        hu[rendered.box.slices], labels[rendered.box.slices] = rendered.hu, rendered.labels
+        label[rendered.box.slices][rendered.mask] = LESION
+        plans.append(rendered.plan)
+        reports.append(describe(rendered.plan.spec, check.attributes.size.extent_voxels, check.centre_ijk))
+        rows.append({"plan": to_json(rendered.plan), "measured": check.attributes.as_dict(), "draws": draws})
+        changed = rendered.box if changed is None else _around(changed, rendered.box)
+    assert changed is not None
+    grid = host.ct.grid
+    return Composed(
+        image=Volume(hu=hu, grid=grid),
+        label=LabelMap(labels=label, grid=grid),
+        organs=LabelMap(labels=labels, grid=grid),
+        report=type_json(reports),
+        record={"host": host.id, "lesions": rows},
+        box=changed,
+    )
+
+
+def _draw_verified(
+    host: Host,
+    type: LesionType,
+    rng: np.random.Generator,
+    wanted: Wanted | None,
+    others: tuple[Plan, ...],
+    hu: NDArray[np.int16],
+    labels: NDArray[np.uint8],
+) -> tuple[Rendered, Check, int]:
+    """A lesion that passed verification in the case as it stands, and how many draws that took."""
+    ct, organs = Volume(hu=hu, grid=host.ct.grid), LabelMap(labels=labels, grid=host.ct.grid)
+    failures: list[str] = []
+    for draw in range(1, CASE_DRAWS + 1):
+        plan = draw_lesion(host, type, rng, wanted=wanted, others=others)
+        rendered = render_lesion(plan, host, ct, organs)
+        check = verify(rendered, host, hu, labels)
+        rendered, check = _settled_surface(rendered, check, wanted)
+        if not check.failures:
+            return rendered, check, draw
+        failures = check.failures
+    raise VerifyError(f"{CASE_DRAWS} draws of a {type} in {host.id} were not true to their report; last: {'; '.join(failures)}")
+
+
+def _settled_surface(rendered: Rendered, check: Check, wanted: Wanted | None) -> tuple[Rendered, Check]:
+    """Where a lesion hardly stands out, noise decides how sharp its margin reads: the report then says what was measured.
+
+    Faint means a contrast below `FAINT_HU` or below `FAINT_SDS` of the lesion's own heterogeneity. A margin that the caller
+    asked for is not renamed.
+    """
+    measured, spec = check.attributes, rendered.plan.spec
+    faint = abs(measured.margin.contrast_hu) < max(FAINT_HU, FAINT_SDS * measured.heterogeneity_sd_hu)
+    if measured.surface is spec.surface or not faint or (wanted is not None and wanted.surface is not None):
+        return rendered, check
+    rendered = replace(rendered, plan=replace(rendered.plan, spec=replace(spec, surface=measured.surface)))
+    return rendered, replace(check, failures=[one for one in check.failures if not one.startswith("surface")])
+
+
+def _around(a: Box, b: Box) -> Box:
+    start, stop = np.minimum(a.start, b.start).tolist(), np.maximum(a.stop, b.stop).tolist()
+    return Box(start=(start[0], start[1], start[2]), stop=(stop[0], stop[1], stop[2]))

@@ -1,0 +1,381 @@
+"""The steps of drawing one lesion that all types share: what it shall read as, where it sits, how it is fitted to its host.
+
+`kinds` holds what differs between types. The order is fixed: readings, seat, geometry (scaled until its mask has the drawn
+diameter), matter (shifted and stretched until its mean and spread are the drawn ones), plan.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from panlesion.ct.volume import Box, Vector3
+from panlesion.errors import PlacementError
+from panlesion.lesion.priors.appearance import APPEARANCE
+from panlesion.lesion.priors.size import Size, draw_size
+from panlesion.lesion.taxonomy import TYPES, Neighbours
+from panlesion.lesion.vocabulary import Density, Feature, Heterogeneity, Invasion, Shape, Surface
+from panlesion.measure.attributes import density_class, shape_class
+from panlesion.measure.margin import ill_defined_from_mm
+from panlesion.measure.noise import smoothed
+from panlesion.measure.relation import measure_relation, surface_contact
+from panlesion.measure.scene import Scene
+from panlesion.measure.shape import shape_features
+from panlesion.measure.size import largest_diameter_mm, measure_size
+from panlesion.measure.texture import SMOOTHING_MM, core_of
+from panlesion.synth.blend import mixed
+from panlesion.synth.field import draw_field
+from panlesion.synth.host import Site
+from panlesion.synth.plan import Geometry, Layer, LayerKind, Matter
+from panlesion.synth.shape.scale import scaled
+from panlesion.synth.shape.solid import bounds_of, box_of, lesion_mask, render_level
+from panlesion.synth.terrain import Terrain
+from panlesion.synth.texture.matter import render_matter
+
+T = TypeVar("T")
+
+# Readings are drawn clear of the thresholds they are measured by: a reading on the fence would be a coin toss.
+GUARD_HU = 4.0
+# SD of an ill-defined margin's error function, in units of the rule's threshold; and how much body it needs around it.
+ILL_DEFINED_SHARE = (1.8, 3.2)
+BODY_PER_MARGIN = 4.5
+HOMOGENEOUS_SHARE = 0.45
+# Smaller lesions have no room for clumps that a reader would call heterogeneous.
+HETEROGENEOUS_FROM_MM = 18.0
+HETEROGENEOUS_SHARE = (1.4, 2.0)
+SIZE_TOLERANCE = 0.03
+KEEP_GAP_MM = 3.0
+# Boxes of more voxels than this are thinned for drawing, to a spacing of at most FITTING_MM.
+FITTING_VOXELS = 80_000
+FITTING_MM = 3.0
+THINNEST_VOXELS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What the caller fixes of a lesion; whatever is None is drawn from the priors."""
+
+    organ_label: int | None = None
+    seat: str | None = None
+    diameter_mm: tuple[float, float] | None = None
+    shape: Shape | None = None
+    density: Density | None = None
+    heterogeneity: Heterogeneity | None = None
+    surface: Surface | None = None
+    invasion: Invasion | None = None
+    features: frozenset[Feature] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What one lesion shall read as, before it has a place."""
+
+    size: Size
+    shape: Shape
+    heterogeneity: Heterogeneity
+    surface: Surface
+    invasion: Invasion
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fitted:
+    """A geometry whose mask has the wanted diameter, on the terrain it was fitted to."""
+
+    geometry: Geometry
+    centre_xyz: Vector3
+    terrain: Terrain
+    level: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    diameter_mm: float
+
+    @cached_property
+    def scene(self) -> Scene:
+        """The mask on its healthy host, as the rules of measurement look at it."""
+        return Scene(
+            box=Box(start=(0, 0, 0), stop=self.terrain.grid.shape),
+            spacing_mm=self.terrain.grid.spacing_mm,
+            hu=self.terrain.ct.hu.astype(np.float32),
+            lesion=self.mask,
+            labels=self.terrain.organs.labels,
+            type=self.terrain.type,
+        )
+
+    @cached_property
+    def inscribed_mm(self) -> float:
+        """Diameter of the largest ball inside the mask."""
+        return 2.0 * float(self.scene.below_mm.max())
+
+    def shape(self) -> Shape:
+        """The shape class of the mask."""
+        scene, info = self.scene, TYPES[self.terrain.type]
+        form = shape_features(self.mask, scene.spacing_mm)
+        size = measure_size(self.mask, self.terrain.grid)
+        return shape_class(size, form, self.inscribed_mm, surface_contact(scene), info)
+
+    def invasion(self) -> Invasion:
+        """How the mask relates to its neighbours."""
+        return Invasion.CLOSE if measure_relation(self.scene).close else Invasion.NOT_CLOSE
+
+
+def rms_mm(sigmas_mm: Vector3) -> float:
+    """One number for a point spread that differs between axes."""
+    return float(np.sqrt(np.mean(np.square(sigmas_mm))))
+
+
+def choose(shares: Mapping[T, float], rng: np.random.Generator) -> T:
+    """One key, with probability proportional to its share."""
+    keys = list(shares)
+    weights = np.array([shares[key] for key in keys], dtype=float)
+    return keys[int(rng.choice(len(keys), p=weights / weights.sum()))]
+
+
+def draw_reading(site: Site, wanted: Wanted, rng: np.random.Generator) -> Reading:
+    """What the lesion shall read as: the caller's wishes, else the type's shares."""
+    prior = APPEARANCE[site.type]
+    size = draw_size(site.type, rng, diameter_mm=wanted.diameter_mm)
+    shape = wanted.shape or choose(prior.shapes, rng)
+    if wanted.shape is None and size.diameter_mm <= 9.5:
+        shape = Shape.PUNCTATE
+    heterogeneous = rng.random() < prior.heterogeneous and size.diameter_mm > HETEROGENEOUS_FROM_MM
+    ill_defined = rng.random() < prior.ill_defined and size.diameter_mm > 9
+    close = rng.random() < prior.close
+    return Reading(
+        size=size,
+        shape=shape,
+        heterogeneity=wanted.heterogeneity or (Heterogeneity.HETEROGENEOUS if heterogeneous else Heterogeneity.HOMOGENEOUS),
+        surface=wanted.surface or (Surface.ILL_DEFINED if ill_defined else Surface.WELL_DEFINED),
+        invasion=wanted.invasion or (Invasion.CLOSE if close else Invasion.NOT_CLOSE),
+    )
+
+
+def find_seat(
+    site: Site,
+    reading: Reading,
+    wanted: Wanted,
+    rng: np.random.Generator,
+    *,
+    depth_mm: tuple[float, float],
+    any_relation: bool = False,
+) -> tuple[Vector3, int]:
+    """A world position in the organ at a depth range, and its v1 label, where the wanted relation to neighbours can hold.
+
+    Raises:
+        PlacementError: The organ has no such place.
+    """
+    survey = site.survey
+    radius = reading.size.diameter_mm / 2
+    fits = (survey.depth_mm >= depth_mm[0]) & (survey.depth_mm <= depth_mm[1])
+    fits &= ~site.taken(reading.size.diameter_mm)
+    if TYPES[site.type].neighbours in (Neighbours.LABELLED, Neighbours.OUTSIDE) and not any_relation:
+        gap = survey.gap_mm
+        fits &= (
+            gap <= 0.75 * radius if reading.invasion is Invasion.CLOSE else gap >= min(radius + KEEP_GAP_MM, 0.6 * radius + 6)
+        )
+    if wanted.organ_label is not None:
+        fits &= survey.label == wanted.organ_label
+    if wanted.seat is not None:
+        fits &= site.in_seat(wanted.seat)
+    what = f"a {site.type} of {reading.size.diameter_mm:.0f} mm ({reading.invasion.lower()}) in {site.host.id}"
+    # Larger vessels and ducts are avoided where there is a choice.
+    calm = fits & (np.abs(survey.bright_hu) < np.quantile(np.abs(survey.bright_hu), 0.85))
+    index = survey.pick(calm if calm.any() else fits, rng, what)
+    jitter = rng.uniform(-0.5, 0.5, 3) * np.asarray(survey.spacing_mm)
+    x, y, z = (survey.xyz[index] + jitter).round(3).tolist()
+    return (x, y, z), int(survey.label[index])
+
+
+def fit_geometry(
+    geometry: Geometry, site: Site, *, organ_label: int, centre_xyz: Vector3, diameter_mm: float, margin_mm: float = 6.0
+) -> Fitted:
+    """Scale a geometry about its centre until the largest distance within its mask is `diameter_mm`.
+
+    Raises:
+        PlacementError: Its host cuts it so much that no scale reaches the diameter.
+    """
+    tolerance = max(SIZE_TOLERANCE * diameter_mm, 0.4 * min(site.host.ct.grid.spacing_mm))
+    measured = 0.0
+    finest = False
+    for _ in range(8):
+        box = box_of(bounds_of(geometry), site.host.ct.grid, margin_mm)
+        terrain = Terrain.of(site.host.ct, site.host.organs, type=site.type, organ_label=organ_label, box=box)
+        if not finest and (step := _thinning(terrain)) > 1:
+            terrain = terrain.thinned(step)
+        level = render_level(geometry, terrain)
+        mask = lesion_mask(level, centre_xyz, terrain.grid)
+        if not mask.any():
+            break
+        measured = largest_diameter_mm(mask, terrain.grid.spacing_mm)
+        if abs(measured - diameter_mm) <= tolerance:
+            fitted = Fitted(
+                geometry=geometry, centre_xyz=centre_xyz, terrain=terrain, level=level, mask=mask, diameter_mm=measured
+            )
+            # A thin wall on a thinned grid has no core to read its density in.
+            if finest or terrain.grid.same_as(site.host.ct.grid.crop(terrain.box)) or not _too_thin(fitted):
+                return fitted
+            finest = True
+            continue
+        geometry = scaled(geometry, float(np.clip(diameter_mm / measured, 0.6, 1.5)), centre_xyz)
+    raise PlacementError(
+        f"a {site.type} of {diameter_mm:.1f} mm in {site.host.id} came out {measured:.1f} mm where it was placed: "
+        "the organ cuts it; use another place or a smaller diameter"
+    )
+
+
+def settled_surface(reading: Reading, wanted: Wanted, fitted: Fitted) -> Reading:
+    """The reading, well-defined where the lesion is too thin to fade: a wide margin would be all there is of it.
+
+    Raises:
+        PlacementError: The caller wants the margin ill-defined.
+    """
+    thinnest = BODY_PER_MARGIN * ILL_DEFINED_SHARE[0] * ill_defined_from_mm(fitted.terrain.grid.spacing_mm)
+    if reading.surface is Surface.WELL_DEFINED or fitted.inscribed_mm >= thinnest:
+        return reading
+    if wanted.surface is Surface.ILL_DEFINED:
+        raise PlacementError(f"a lesion {fitted.inscribed_mm:.1f} mm thick cannot be ill-defined; it needs {thinnest:.1f} mm")
+    return replace(reading, surface=Surface.WELL_DEFINED)
+
+
+def draw_margin_mm(reading: Reading, fitted: Fitted, rng: np.random.Generator) -> float:
+    """SD of the margin's error function beyond the scanner's own point spread, mm."""
+    if reading.surface is Surface.WELL_DEFINED:
+        return 0.0
+    threshold = ill_defined_from_mm(fitted.terrain.grid.spacing_mm)
+    low, high = (share * threshold for share in ILL_DEFINED_SHARE)
+    return float(round(rng.uniform(low, max(low, min(high, fitted.inscribed_mm / BODY_PER_MARGIN))), 3))
+
+
+def _too_thin(fitted: Fitted) -> bool:
+    return fitted.inscribed_mm < THINNEST_VOXELS * max(fitted.terrain.grid.spacing_mm)
+
+
+def _thinning(terrain: Terrain) -> int:
+    """Every how-manieth voxel a lesion is drawn on: large ones need no fine grid to be fitted."""
+    i, j, k = terrain.grid.shape
+    coarsest = int(FITTING_MM / max(terrain.grid.spacing_mm))
+    return min(max(1, coarsest), max(1, round((i * j * k / FITTING_VOXELS) ** (1 / 3))))
+
+
+def texture_layer(rng: np.random.Generator, diameter_mm: float) -> Layer:
+    """An inner texture of clumps of 6 mm and more, as heterogeneity is read; its amplitude is set later."""
+    high = max(9.0, 0.7 * diameter_mm)
+    return Layer(kind=LayerKind.TEXTURE, hu=1.0, field=draw_field(rng, wavelength_mm=(max(7.0, high / 4), high), slope=1.0))
+
+
+def fit_matter(
+    matter: Matter,
+    fitted: Fitted,
+    site: Site,
+    wanted: Wanted,
+    reading: Reading,
+    rng: np.random.Generator,
+    *,
+    mean_hu: float | None,
+) -> tuple[Matter, float, Reading]:
+    """Set the texture's amplitude and the base HU so that the lesion's core has the wanted spread and mean.
+
+    With `mean_hu` None the base stays. Returns the matter, the mean that came out, and the reading with the heterogeneity
+    that came out (layers may make a lesion heterogeneous by themselves).
+
+    Raises:
+        PlacementError: Mean or spread came out too near a threshold, or in a class the caller did not want.
+    """
+    threshold = TYPES[site.type].heterogeneous_sd_hu
+    heterogeneous = reading.heterogeneity is Heterogeneity.HETEROGENEOUS
+    target_sd = threshold * (rng.uniform(*HETEROGENEOUS_SHARE) if heterogeneous else rng.uniform(0.1, HOMOGENEOUS_SHARE))
+    facts, terrain = site.host.facts, fitted.terrain
+    core = core_of(fitted.scene, float(np.hypot(rms_mm(facts.psf_mm), matter.margin_mm)))
+    host = ndimage.gaussian_filter(terrain.ct.hu.astype(np.float32), [SMOOTHING_MM / v for v in terrain.grid.spacing_mm])
+
+    def seen(made: Matter) -> tuple[NDArray[np.float32], float, float]:
+        """Coarse HU (N,) of the core in the finished image but for noise, mean of the matter alone, weight of its base."""
+        hu, weight = render_matter(made, fitted.level, fitted.centre_xyz, terrain)
+        alpha, paint = mixed(made, hu, fitted.level, host, terrain.grid.spacing_mm, facts.psf_mm)
+        return (
+            _coarse(host * (1 - alpha) + paint, core, terrain.grid.spacing_mm),
+            float(hu[core].mean()),
+            float(weight[core].mean()),
+        )
+
+    def textured(amplitude: float) -> Matter:
+        return replace(
+            matter,
+            layers=tuple(replace(la, hu=round(amplitude, 3)) if la.kind is LayerKind.TEXTURE else la for la in matter.layers),
+        )
+
+    plain, mean, share = seen(textured(0.0))
+    if mean_hu is not None and share > 0.15:
+        matter = replace(matter, base_hu=round(matter.base_hu + (mean_hu - mean) / share, 3))
+        plain, mean, share = seen(textured(0.0))
+    if any(layer.kind is LayerKind.TEXTURE for layer in matter.layers):
+        wave = seen(textured(1.0))[0] - plain
+        # The texture must not move the mean: what it adds to the core is taken off the base.
+        amplitude = _amplitude(plain, wave, target_sd)
+        matter = replace(
+            textured(amplitude), base_hu=round(matter.base_hu - amplitude * float(wave.mean()) / max(share, 0.15), 3)
+        )
+        plain = seen(matter)[0]
+    return matter, float(plain.mean()), _settled(reading, wanted, float(plain.std()), threshold)
+
+
+def _coarse(hu: NDArray[np.float32], core: NDArray[np.bool_], spacing_mm: Vector3) -> NDArray[np.float32]:
+    """HU (N,) of the core's voxels, smoothed as the rule of heterogeneity smooths them; linear in `hu`."""
+    box = Box.of(core)
+    i, j, k = (SMOOTHING_MM / s for s in spacing_mm)
+    weight = core[box.slices].astype(np.float32)
+    return smoothed(hu[box.slices] * weight, weight, (i, j, k))[core[box.slices]]
+
+
+def _settled(reading: Reading, wanted: Wanted, sd_hu: float, threshold_hu: float) -> Reading:
+    if 0.75 * threshold_hu < sd_hu < 1.3 * threshold_hu:
+        raise PlacementError(f"heterogeneity came out on the fence: SD {sd_hu:.1f} HU against a threshold of {threshold_hu} HU")
+    heterogeneity = Heterogeneity.HETEROGENEOUS if sd_hu > threshold_hu else Heterogeneity.HOMOGENEOUS
+    if wanted.heterogeneity not in (None, heterogeneity):
+        raise PlacementError(f"the lesion came out {heterogeneity!r}, not {wanted.heterogeneity!r}")
+    return replace(reading, heterogeneity=heterogeneity)
+
+
+def _amplitude(rest: NDArray[np.float32], wave: NDArray[np.float32], target_sd: float) -> float:
+    """The a ≥ 0 for which SD(rest + a · wave) is nearest to the target."""
+    if rest.size < 2:
+        return 0.0
+    a, b, c = float(np.var(wave)), float(np.cov(rest, wave)[0, 1]), float(np.var(rest)) - target_sd**2
+    if c >= 0 or a < 1e-9:
+        return 0.0
+    return float((-b + np.sqrt(b * b - a * c)) / a)
+
+
+def density_of(site: Site, mean_hu: float, organ_label: int) -> tuple[Density, float]:
+    """The density class of a mean, and how far in HU it is from the nearest threshold."""
+    low, high = TYPES[site.type].isodense_hu
+    offset = mean_hu - site.host.facts.reference_hu(site.type, organ_label)
+    guard = min(abs(offset - low), abs(offset - high))
+    return density_class(offset, TYPES[site.type]), guard
+
+
+def draw_mean_hu(site: Site, wanted: Wanted, organ_label: int, rng: np.random.Generator) -> float:
+    """A mean HU from the type's regression on the host, clear of the class thresholds and in the wanted class."""
+    line = APPEARANCE[site.type].density[site.phase]
+    expected = line.mean_hu(site.host.facts.reference_hu(site.type, organ_label))
+    for widen in np.linspace(1.0, 8.0, 40):
+        mean = float(rng.normal(expected, line.sd_hu * widen))
+        density, guard = density_of(site, mean, organ_label)
+        if guard >= GUARD_HU and wanted.density in (None, density):
+            return round(mean, 2)
+    raise PlacementError(f"no {wanted.density} {site.type} is plausible on a {site.phase} host; ask for another density")
+
+
+def draw_mean_offset(
+    site: Site, wanted: Wanted, organ_label: int, rng: np.random.Generator, *, offset_hu: tuple[float, float]
+) -> float:
+    """A mean HU at an offset from the reference drawn from a range, clear of the class thresholds and in the wanted class."""
+    reference = site.host.facts.reference_hu(site.type, organ_label)
+    for _ in range(40):
+        mean = reference + float(rng.uniform(*offset_hu))
+        density, guard = density_of(site, mean, organ_label)
+        if guard >= GUARD_HU and wanted.density in (None, density):
+            return round(mean, 2)
+    raise PlacementError(f"no {wanted.density} {site.type} lies {offset_hu} HU from its reference; ask for another density")

@@ -1,0 +1,1 @@
+"""Where a lesion's matter is: level functions in mm on a grid, negative inside."""

@@ -1,0 +1,135 @@
+"""`render_level`: a lesion's whole geometry on its terrain, as one level function."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from panlesion.ct.volume import Box, Grid, Vector3
+from panlesion.synth.field import render_field
+from panlesion.synth.plan import Confine, Geometry, Spicule, WallPatch
+from panlesion.synth.shape.outline import render_outline
+from panlesion.synth.terrain import FAR_MM, Terrain, distance_mm
+
+
+def render_level(geometry: Geometry, terrain: Terrain) -> NDArray[np.float32]:
+    """Float32 (I, J, K): distance to the lesion's surface in mm to first order, negative inside."""
+    level = np.full(terrain.grid.shape, FAR_MM, dtype=np.float32)
+    for part in geometry.parts:
+        level = smooth_min(level, render_outline(part.outline, part.centre_xyz, terrain.grid), geometry.smooth_union_mm)
+    for spicule in geometry.spicules:
+        _add_spicule(level, spicule, terrain.grid)
+    if geometry.wall is not None:
+        level = smooth_min(level, _wall_level(geometry.wall, terrain), geometry.smooth_union_mm)
+    for crater in geometry.craters:
+        level = np.maximum(level, -render_outline(crater.outline, crater.centre_xyz, terrain.grid))
+    return _confined(level, geometry, terrain)
+
+
+def smooth_min(a: NDArray[np.float32], b: NDArray[np.float32], width_mm: float) -> NDArray[np.float32]:
+    """Union of two level functions whose crease is rounded over `width_mm` (polynomial smooth minimum, Quilez 2013)."""
+    if width_mm <= 0:
+        return np.minimum(a, b)
+    overlap = np.maximum(width_mm - np.abs(a - b), 0) / np.float32(width_mm)
+    return np.minimum(a, b) - overlap * overlap * np.float32(width_mm / 4)
+
+
+def _add_spicule(level: NDArray[np.float32], spicule: Spicule, grid: Grid) -> None:
+    """Lower `level` in place to a cone that tapers from base to tip; only the cone's own box is touched."""
+    ends = grid.to_ijk(np.array([spicule.base_xyz, spicule.tip_xyz]))
+    reach = 2 * spicule.base_radius_mm + 2 * max(grid.spacing_mm)
+    grow = np.ceil(reach / np.asarray(grid.spacing_mm)).astype(int)
+    start = np.floor(ends.min(axis=0)).astype(int) - grow
+    stop = np.ceil(ends.max(axis=0)).astype(int) + grow + 1
+    box = Box(start=tuple(start.tolist()), stop=tuple(stop.tolist())).clipped(grid.shape)
+    if box.empty:
+        return
+    part = grid.crop(box)
+    offset = part.to_xyz(np.stack(np.indices(box.shape), axis=-1)) - np.asarray(spicule.base_xyz)
+    axis = np.asarray(spicule.tip_xyz) - np.asarray(spicule.base_xyz)
+    length = float(np.linalg.norm(axis))
+    along = np.clip(offset @ axis / length**2, 0, 1)
+    distance = np.linalg.norm(offset - along[..., None] * axis, axis=-1)
+    cone = distance - spicule.base_radius_mm * (1 - 0.8 * along)
+    level[box.slices] = np.minimum(level[box.slices], cone.astype(np.float32))
+
+
+def _wall_level(wall: WallPatch, terrain: Terrain) -> NDArray[np.float32]:
+    grid, depth = terrain.grid, terrain.depth_mm
+    ijk = np.indices(grid.shape, dtype=np.float32)
+    matrix = grid.affine[:3, :3].astype(np.float32)
+    origin = (grid.affine[:3, 3] - np.asarray(wall.centre_xyz)).astype(np.float32)
+    offset = [sum(matrix[a, b] * ijk[b] for b in range(3)) + origin[a] for a in range(3)]
+    from_centre = np.sqrt(offset[0] ** 2 + offset[1] ** 2 + offset[2] ** 2)
+    along = np.abs(sum(np.float32(wall.axis[a]) * offset[a] for a in range(3))) if wall.annular else from_centre
+    near = from_centre < wall.half_length_mm + (wall.inward_mm + wall.lumen_mm if wall.annular else 0)
+    # The ridge is the organ's half-width where the patch sits; what lies within lumen_mm of it stays open.
+    around = near & terrain.own
+    ridge = float(depth[around].max()) if around.any() else 0.0
+    profile = np.clip(1 - (along / np.float32(wall.half_length_mm)) ** np.float32(wall.shoulder), 0, 1) ** np.float32(0.5)
+    inward = np.minimum(np.float32(wall.inward_mm) * profile, np.float32(max(0.5, ridge - wall.lumen_mm)))
+    level = np.maximum(depth - inward, -depth - np.float32(wall.outward_mm) * profile)
+    level = np.maximum(level, (along - np.float32(wall.half_length_mm)))
+    if wall.roughness_mm > 0:
+        level -= np.float32(wall.roughness_mm) * render_field(wall.field, wall.centre_xyz, grid)
+    if wall.annular:
+        level = np.maximum(level, from_centre - np.float32(wall.half_length_mm + 2 * ridge + wall.outward_mm))
+    return level.astype(np.float32)
+
+
+def _confined(level: NDArray[np.float32], geometry: Geometry, terrain: Terrain) -> NDArray[np.float32]:
+    if geometry.confine is Confine.ORGAN:
+        level = np.maximum(level, -terrain.depth_mm)
+    elif geometry.confine is Confine.BULGE:
+        level = np.maximum(level, -terrain.depth_mm - np.float32(geometry.bulge_mm))
+    if geometry.confine is not Confine.ORGAN:
+        level = np.where(terrain.forbidden, np.maximum(level, np.float32(1.0)), level)
+        if geometry.keep_gap_mm <= 0 and terrain.neighbours.any():
+            inside = distance_mm(~terrain.neighbours, terrain.grid.spacing_mm)
+            level = np.where(terrain.neighbours, np.maximum(level, inside - np.float32(geometry.into_neighbour_mm)), level)
+    if geometry.keep_gap_mm > 0 and terrain.neighbours.any():
+        level = np.maximum(level, np.float32(geometry.keep_gap_mm) - terrain.gap_mm)
+    return level
+
+
+def lesion_mask(level: NDArray[np.float32], centre_xyz: Vector3, grid: Grid) -> NDArray[np.bool_]:
+    """Bool (I, J, K): the connected piece of {level < 0} nearest to the centre; empty if there is none."""
+    mask = level < 0
+    pieces, count = ndimage.label(mask)
+    if count <= 1:
+        return mask
+    ijk = np.clip(np.rint(grid.to_ijk(centre_xyz)).astype(int), 0, np.asarray(grid.shape) - 1)
+    own = int(pieces[tuple(ijk)])
+    if own == 0:
+        own = int(np.bincount(pieces.ravel())[1:].argmax()) + 1
+    return pieces == own
+
+
+def bounds_of(geometry: Geometry) -> tuple[Vector3, Vector3]:
+    """World-space box (low, high) in mm that contains every voxel of {level < 0}."""
+    points, reach = [], []
+    for part in geometry.parts:
+        # Smooth unions and roughness swell an outline; four SD of roughness are never exceeded in practice.
+        swell = 4 * part.outline.roughness * part.outline.mean_radius_mm + geometry.smooth_union_mm / 4
+        points.append(part.centre_xyz)
+        reach.append(max(part.outline.radii_mm) + swell)
+    for spicule in geometry.spicules:
+        points += [spicule.base_xyz, spicule.tip_xyz]
+        reach += [spicule.base_radius_mm] * 2
+    if geometry.wall is not None:
+        wall = geometry.wall
+        points.append(wall.centre_xyz)
+        swell = wall.outward_mm + 2 * wall.roughness_mm + (wall.inward_mm + wall.lumen_mm) * (2.2 if wall.annular else 0.5)
+        reach.append(wall.half_length_mm + swell)
+    at, far = np.asarray(points), np.asarray(reach)[:, None]
+    low, high = (at - far).min(axis=0).tolist(), (at + far).max(axis=0).tolist()
+    return (low[0], low[1], low[2]), (high[0], high[1], high[2])
+
+
+def box_of(bounds_xyz: tuple[Vector3, Vector3], grid: Grid, margin_mm: float) -> Box:
+    """Index box on `grid` that contains a world-space box grown by `margin_mm`; may leave the grid."""
+    low, high = np.asarray(bounds_xyz[0]) - margin_mm, np.asarray(bounds_xyz[1]) + margin_mm
+    corners = np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1).T
+    ijk = grid.to_ijk(corners)
+    start = np.floor(ijk.min(axis=0)).astype(int).tolist()
+    stop = (np.ceil(ijk.max(axis=0)).astype(int) + 1).tolist()
+    return Box(start=(start[0], start[1], start[2]), stop=(stop[0], stop[1], stop[2]))
