@@ -64,7 +64,8 @@ def main() -> None:
     arguments.add_argument("--size", type=int, default=280)
     given = arguments.parse_args()
     types = tuple(LesionType(name) for name in given.types.split(","))
-    recipe = Recipe(hosts=given.hosts, types=types, per_type=given.per_type, seed=1, size_voxels=given.size, phantoms=2)
+    phantoms = 2 if given.hosts == PHANTOM else 0
+    recipe = Recipe(hosts=given.hosts, types=types, per_type=given.per_type, seed=1, size_voxels=given.size, phantoms=phantoms)
     with tempfile.TemporaryDirectory() as scratch:
         full, delta = Path(scratch, "full"), Path(scratch, "delta")
         synth_cohort(recipe, full)

@@ -10,6 +10,7 @@ from real import FEATURES
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
+TICKS = (0.03, 0.05, 0.1, 0.2, 0.3, 1, 3, 5, 10, 20, 50, 100, 300, 1000)
 LABELS = {
     "log_volume": "volume (ml)",
     "log_diameter": "diameter (mm)",
@@ -28,11 +29,22 @@ def draw_family(path: Path, title: str, real: NDArray, synthetic: NDArray) -> No
         logarithmic = name.startswith("log_")
         a, b = (np.exp(v[:, k]) if logarithmic else v[:, k] for v in (real, synthetic))
         low, high = np.percentile(np.r_[a, b], [0.5, 99.5])
-        bins = np.geomspace(low, high, 25) if logarithmic else np.linspace(low, high, 25)
-        axis.hist(a, bins, density=True, color="#8fb3d9", label=f"real, n = {len(a)}")
-        axis.hist(b, bins, density=True, histtype="step", color="#c03a2b", linewidth=1.6, label=f"synthetic, n = {len(b)}")
+        bins = np.geomspace(low, high, 22) if logarithmic else np.linspace(low, high, 22)
+        axis.hist(a, bins, weights=np.full(len(a), 1 / len(a)), color="#8fb3d9", label=f"real, n = {len(a)}")
+        axis.hist(
+            b,
+            bins,
+            weights=np.full(len(b), 1 / len(b)),
+            histtype="step",
+            color="#c03a2b",
+            linewidth=1.6,
+            label=f"synthetic, n = {len(b)}",
+        )
         if logarithmic:
             axis.set_xscale("log")
+            ticks = [t for t in TICKS if low <= t <= high]
+            axis.set_xticks(ticks, [f"{t:g}" for t in ticks])
+            axis.minorticks_off()
         axis.set_xlabel(LABELS[name])
         axis.set_yticks([])
     last = axes.flat[7]

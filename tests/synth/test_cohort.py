@@ -16,6 +16,7 @@ from hosts_made import SPACING_MM, write_hosts
 
 from panlesion.ct.nifti import read_labels
 from panlesion.ct.volume import Volume
+from panlesion.data.check import check_cases
 from panlesion.data.expand import expand_cohort
 from panlesion.data.manifest import TIMING_FILE, read_manifest
 from panlesion.data.publish import DiskFullError
@@ -83,6 +84,13 @@ def test_a_host_smaller_than_the_cube_is_padded_with_air(recipe, tmp_path):
         assert np.count_nonzero(case.organs.labels) == np.count_nonzero(whole.labels)
 
 
+def test_the_whole_field_of_view_can_be_kept(recipe, tmp_path):
+    synth_cohort(replace(recipe, size_voxels=0, per_type=1), tmp_path, compose=fake_compose.compose)
+    for found in iterate_cases(tmp_path):
+        case = CaseReader(tmp_path).read(found)
+        assert case.image.grid.same_as(read_labels(tmp_path / "hosts" / case.record["host"] / "organs.nii.gz").grid)
+
+
 def test_several_lesions_are_asked_of_one_case(recipe, tmp_path):
     synth_cohort(replace(recipe, lesions=(1, 3), per_type=6), tmp_path, compose=fake_compose.compose)
     assert {row["lesions"] for row in read_manifest(tmp_path)} == {"1", "2", "3"}
@@ -124,7 +132,7 @@ def test_a_run_killed_at_any_moment_goes_on_to_the_same_bytes(recipe, tmp_path):
     synth_cohort(recipe, tmp_path / "whole", compose=fake_compose.slow_compose)
     moments = random.Random(3)
     out = tmp_path / "killed"
-    for workers in (1, 2, 2):
+    for workers in (1, 2):
         process = run_of(recipe, out, workers)
         deadline = time.monotonic() + 20
         wanted = finished(out) + 1
@@ -180,13 +188,13 @@ def failures_of(root):
 
 
 def test_a_case_without_room_is_tried_in_other_hosts_and_else_listed(recipe, tmp_path):
-    summary = synth_cohort(replace(recipe, per_type=30, seed=1), tmp_path, compose=fake_compose.picky_compose)
+    summary = synth_cohort(replace(recipe, per_type=12, seed=1), tmp_path, compose=fake_compose.picky_compose)
     attempts = {row["attempts"] for row in summary.rows}
     assert {"1", "2"} <= attempts
     assert summary.failures
     assert [row["id"] for row in failures_of(tmp_path)] == sorted(failure.id for failure in summary.failures)
     assert all("no room" in row["cause"] for row in failures_of(tmp_path))
-    assert len(summary.rows) + len(summary.failures) == 60
+    assert len(summary.rows) + len(summary.failures) == 24
 
 
 def test_a_case_that_kills_its_worker_is_listed_and_the_others_are_made(recipe, tmp_path):
@@ -248,3 +256,23 @@ def test_a_second_run_at_the_same_time_is_refused(recipe, tmp_path):
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.realdata
+def test_on_a_real_ct_the_real_composer_makes_checkable_cases_that_expand_to_the_same_bytes(shared_data, tmp_path):
+    host = tmp_path / "hosts" / "real"
+    host.mkdir(parents=True)
+    (host / "ct.nii.gz").symlink_to(shared_data / "totalseg" / "ct.nii.gz")
+    (host / "organs.nii.gz").symlink_to(shared_data / "totalseg" / "organs_v2.nii.gz")
+    types = (LesionType.LIVER_CYST, LesionType.KIDNEY_TUMOR)
+    recipe = Recipe(hosts=str(host.parent), types=types, per_type=2, seed=1, spacing_mm=2.0, size_voxels=140)
+    full = synth_cohort(recipe, tmp_path / "full")
+    assert len(full.rows) + len(full.failures) == 4
+    assert len(full.rows) >= 3
+    cases = list(iterate_cases(tmp_path / "full"))
+    assert [problem for _, problems in check_cases(cases, tmp_path / "full") for problem in problems] == []
+    synth_cohort(replace(recipe, stored_as=StoredAs.DELTA), tmp_path / "delta")
+    assert expand_cohort(tmp_path / "delta", tmp_path / "expanded") == []
+    assert contents(tmp_path / "full") == contents(tmp_path / "expanded")
+    size = {name: sum(f.stat().st_size for f in (tmp_path / name).rglob("*/*_0*/*")) for name in ("full", "delta")}
+    assert size["delta"] < 0.05 * size["full"]

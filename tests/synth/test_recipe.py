@@ -24,6 +24,7 @@ def test_types_are_put_in_order_and_phantoms_resolved():
         ({"size_voxels": 20}, "size_voxels"),
         ({"lesions": (2, 1)}, "lesions"),
         ({"phantoms": -1}, "phantoms"),
+        ({"phantoms": 3}, "phantoms are drawn where"),
     ],
 )
 def test_a_recipe_that_makes_no_sense_is_refused(change, field):

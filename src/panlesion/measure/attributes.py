@@ -28,7 +28,7 @@ as do two thirds of
 the lung nodules radiologists scored round, smooth and free of spicules; of the others 15 % (docs/why/measure.md)."""
 WALL_THICKNESS_SHARE = 0.5
 WALL_CONTACT = 0.35
-"""Wall thickening: thickness (the largest ball inside) at most half the diameter, and this share of the surface on the organ's. Ours."""
+"""Wall thickening: the largest ball inside is at most half the diameter; this share of the surface is the organ's. Ours."""
 
 
 @dataclass(frozen=True, kw_only=True)

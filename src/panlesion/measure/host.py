@@ -26,8 +26,8 @@ LEAST_CLEAR_MM = 1.0
 FEWEST_MEAN_VOXELS = 20
 FEWEST_NOISE_VOXELS = 400
 MOST_MEAN_VOXELS = 1_000_000
-"""A mean needs this many voxels, a noise texture this many; with fewer the mask is eroded less, then another tissue is taken.
-Ours."""
+"""A mean needs this many voxels, noise this many, else the mask is eroded less, then another tissue taken;
+masks in larger boxes are thinned. Ours."""
 LUNG_HU = (-1000.0, -500.0)
 """Aerated lung: emphysema below -950 to normally aerated -500 (Gattinoni et al., Am J Respir Crit Care Med 2001)."""
 PARENCHYMA_HU = (-50.0, 400.0)
@@ -35,7 +35,7 @@ PARENCHYMA_HU = (-50.0, 400.0)
 BONE_HU = (-200.0, 2000.0)
 WALL_HU = (0.0, 160.0)
 WALL_MM = 3.0
-"""A distended gut or bladder wall is up to 3 mm thick (Fernandes et al., Insights Imaging 2014); HU between fluid and mucosa."""
+"""A distended gut or bladder wall is up to 3 mm thick (Fernandes et al., Insights Imaging 2014); HU from fluid to mucosa."""
 FLUID_HU = (-30.0, 60.0)
 EXCRETED_HU = (-30.0, 2000.0)
 """Content of gut and gallbladder, and of a bladder that may hold excreted contrast."""

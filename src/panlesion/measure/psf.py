@@ -17,7 +17,7 @@ PLATEAU_SPREAD = 0.12
 TAIL = 0.02
 """Samples within this share of the step from a plateau say nothing of the width but that the rise is over. Ours."""
 QUANTILE = 0.25
-"""Of all edges' widths this quantile is taken: most edges are tilted, curved or doubled, none sharper than the scanner. Ours."""
+"""Of all widths this quantile is taken: most edges are tilted, curved or doubled, none sharper than the scanner. Ours."""
 FEWEST_EDGES = 40
 HALF_WIDTHS_MM = (5.0, 9.0, 14.0)
 """Half widths of the profiles tried; the first that is at least `WIDTHS_NEEDED` sigmas wide is taken."""

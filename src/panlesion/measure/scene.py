@@ -82,8 +82,7 @@ class Scene:
         """Distance from the boundary between lesion and surroundings, of a distance between voxel centres across it.
 
         The centre nearest to a voxel lies behind the boundary by half a voxel where both are neighbours, and by `FAR_OFFSET`
-        voxels on
-        average from two voxels on, since there are more centres to choose from.
+        voxels on average from two voxels on, since there are more centres to choose from.
         """
         near = np.clip(2.0 - distance_mm / self.voxel_mm, 0.0, 0.5) * 2.0
         return np.asarray(distance_mm - self.voxel_mm * (FAR_OFFSET + (0.5 - FAR_OFFSET) * near))

@@ -24,6 +24,10 @@ from panlesion.phantom.anatomy.trunk import build_trunk, paint_trunk, skin_conto
 from panlesion.phantom.anatomy.urinary import Urinary, build_adrenals, build_bladder, build_kidneys, build_ureters, draw_urinary
 from panlesion.phantom.anatomy.vessels import build_arteries, build_oesophagus, build_pulmonary, build_veins
 
+# Steps of the lattices on which organs are modelled: large smooth ones, and small or thin ones.
+_COARSE_MM = 3.0
+_FINE_MM = 2.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Body:
@@ -72,7 +76,9 @@ def draw_body(rng: np.random.Generator, *, sex: str | None = None, age: float | 
 def render_body(body: Body, grid: Grid) -> Drawn:
     """Tissue and organ map of a body on any unrotated L,P,S grid. Draws nothing."""
     canvas = Canvas(grid)
-    stage = Stage(Frame(body.physique), canvas, 3.0, 2.0)
+    # Grids above 2.5 mm do not show what the finest lattices hold.
+    detail = float(np.clip(min(grid.spacing_mm) / 2.5, 1.0, 1.5))
+    stage = Stage(Frame(body.physique), canvas, _COARSE_MM * detail, _FINE_MM * detail)
     build_trunk(stage)
     paint_trunk(stage)
     build_spine(stage)
@@ -98,8 +104,8 @@ def render_body(body: Body, grid: Grid) -> Drawn:
     build_bladder(stage, body.urinary)
     build_gallbladder(stage, body.liver)
     build_colon(stage, body.colon)
-    build_liver(stage, body.liver)
     build_spleen(stage, body.foregut)
+    build_liver(stage, body.liver)
     build_stomach(stage, body.foregut)
     build_bowel(stage, body.bowel)
     return Drawn(tissues=canvas.tissues, organs=LabelMap(labels=canvas.organs, grid=grid))

@@ -163,12 +163,12 @@ def render_scan(ideal_hu: NDArray[np.float32], scanner: Scanner, grid: Grid) -> 
 
 
 def _with_table(ideal_hu: NDArray[np.float32], table: Table, spacing_mm: float) -> NDArray[np.float32]:
-    """The couch in the air below the back; none where the grid ends before the back does."""
+    """The couch in the air below the back; none where the grid ends with the back."""
     ni, nj, _ = ideal_hu.shape
     body = ideal_hu > -300
     back = np.flatnonzero(body.any(axis=(0, 2)))
     sides = np.flatnonzero(body.any(axis=(1, 2)))
-    if not back.size or back[-1] >= nj - 2:
+    if not back.size or (nj - 1 - back[-1]) * spacing_mm < table.gap_mm + table.shell_mm + 3 * spacing_mm:
         return ideal_hu
     x_mm = (np.arange(ni) - (sides[0] + sides[-1]) / 2) * spacing_mm
     y_mm = (np.arange(nj) - back[-1]) * spacing_mm
@@ -179,7 +179,7 @@ def _with_table(ideal_hu: NDArray[np.float32], table: Table, spacing_mm: float) 
     inside_mm = np.where(np.abs(across) > 1, -spacing_mm, np.minimum(depth_mm, below_mm))
     core = np.clip((inside_mm - table.shell_mm) / spacing_mm + 0.5, 0, 1)
     shell = np.clip(inside_mm / spacing_mm + 0.5, 0, 1) - core
-    shadow = ndimage.binary_dilation(np.asarray(body.any(axis=2)), iterations=2)
+    shadow = ndimage.binary_dilation(np.asarray(body.any(axis=2)))
     profile = (shell * (table.shell_hu + 1000) + core * (table.core_hu + 1000)).astype(np.float32)
     profile[shadow] = 0.0
     return ideal_hu + profile[:, :, None]

@@ -9,8 +9,9 @@ from scipy import ndimage
 from scipy.special import ndtr
 
 from panlesion.ct.organs import BONE_LABELS
-from panlesion.ct.volume import Vector3
+from panlesion.ct.volume import Grid, Vector3
 from panlesion.measure.noise import Noise
+from panlesion.synth.field import render_field
 from panlesion.synth.plan import Blend, Matter, Strand
 from panlesion.synth.terrain import Terrain, distance_mm
 from panlesion.synth.texture.noise import render_noise
@@ -22,6 +23,10 @@ REACH_RADII = 1.0
 REACH_MM = 25.0
 # A lesion's blurred edge is followed to this many SDs of its total width.
 EDGE_SDS = 3.0
+# Bone does not give way, and what lies within this many mm of it only in part.
+STIFF_MM = 8.0
+# The median distance from the centre of a ball's points is 0.794 of its radius.
+MEDIAN_TO_RADIUS = 1.26
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,19 +50,25 @@ def blend(
     grain = render_noise(noise, terrain.grid.shape, matter.noise_seed)
     if matter.push > 0:
         host, labels = _displaced(host, labels, level, matter.push, centre_xyz, terrain, grain, noise)
-    alpha, paint = mixed(matter, hu, level, host, terrain.grid.spacing_mm, psf_mm)
+    alpha, paint = mixed(matter, hu, level, host, centre_xyz, terrain.grid, psf_mm)
     out = host * (1 - alpha) + paint
     # Two independent noises mixed by weights lose variance; this weight keeps it constant across the margin.
     out += grain * np.sqrt(np.maximum(1 - (1 - alpha) ** 2, 0))
     return Blended(hu=out, labels=labels)
 
 
-def mixed(matter: Matter, hu: Array, level: Array, host: Array, spacing_mm: Vector3, psf_mm: Vector3) -> tuple[Array, Array]:
+def mixed(
+    matter: Matter, hu: Array, level: Array, host: Array, centre_xyz: Vector3, grid: Grid, psf_mm: Vector3
+) -> tuple[Array, Array]:
     """Share of lesion in each voxel as the scanner sees it, and that share times its HU: image = host · (1 − share) + paint.
 
     Matter and matte are blurred together, so that no dark or bright halo appears at the margin.
     """
-    sharp = _matte(level, matter.margin_mm, min(spacing_mm))
+    spacing_mm, fading = grid.spacing_mm, matter.margin_mm
+    if matter.margin_field is not None:
+        fading = matter.margin_mm * np.sqrt(0.5)
+        level = level + np.float32(fading) * render_field(matter.margin_field, centre_xyz, grid)
+    sharp = _matte(level, fading, min(spacing_mm))
     if matter.blend is Blend.VEIL:
         sharp = sharp * (1 - _denser(host, hu, spacing_mm))
     psf = tuple(s / v for s, v in zip(psf_mm, spacing_mm, strict=True))
@@ -93,48 +104,50 @@ def _displaced(
     r′ = (r³ − push · fade(d) · R³)^(1/3): full push moves everything out of the lesion's space. Bone does not give way.
     """
     grid = terrain.grid
+    centre = grid.to_ijk(centre_xyz)[:, None].astype(np.float32)
     matrix = grid.affine[:3, :3].astype(np.float32)
-    ijk = np.indices(grid.shape, dtype=np.float32)
-    centre = np.asarray(grid.to_ijk(centre_xyz), dtype=np.float32)
-    delta = ijk - centre[:, None, None, None]
-    offset = np.tensordot(matrix, delta, axes=1)
-    r = np.sqrt(np.sum(offset**2, axis=0)) + np.float32(1e-3)
-    outside = np.maximum(level, 0)
-    local_radius = np.maximum(r - outside, 0)
-    inside = level < 0
-    radius = float(np.median(r[inside])) * 1.26 if inside.any() else 0.0
+    inside = np.argwhere(level < 0).T.astype(np.float32)
+    if inside.shape[1] == 0:
+        return host, labels
+    radius = float(np.median(np.linalg.norm(matrix @ (inside - centre), axis=0))) * MEDIAN_TO_RADIUS
     reach = np.float32(max(push_reach_mm(radius), 1e-3))
+    # From just inside the surface, where a soft margin still shows some host, to the reach.
+    ring = np.nonzero((level > -2 * max(grid.spacing_mm)) & (level < reach))
+    delta = np.stack(ring).astype(np.float32) - centre
+    r = np.linalg.norm(matrix @ delta, axis=0) + np.float32(1e-3)
+    outside = np.maximum(level[ring], 0)
     fade = np.clip(1 - outside / reach, 0, 1) ** 2
     bone = terrain.organs.mask(BONE_LABELS)
-    if bone.any():
-        fade = fade * np.clip(distance_mm(bone, grid.spacing_mm) / np.float32(8), 0, 1)
-    source_r = np.cbrt(np.maximum(r**3 - np.float32(push) * fade * local_radius**3, 0))
-    coordinates = centre[:, None, None, None] + delta * (source_r / r)
-    moved = np.abs(source_r - r) > 0.02 * min(grid.spacing_mm)
-    if not moved.any():
-        return host, labels
-    at = coordinates[:, moved]
+    if bone[ring].any():
+        fade = fade * np.clip(distance_mm(bone, grid.spacing_mm)[ring] / np.float32(STIFF_MM), 0, 1)
+    source_r = np.cbrt(np.maximum(r**3 - np.float32(push) * fade * np.maximum(r - outside, 0) ** 3, 0))
+    at = centre + delta * (source_r / r)
     out, out_labels = host.copy(), labels.copy()
+    lost = np.sqrt(np.maximum(1 - _kept_variance(at - np.floor(at), noise), 0))
     # Interpolation averages noise away; what it takes is given back with the host's own grain.
-    fraction = at - np.floor(at)
+    out[ring] = ndimage.map_coordinates(host, at, order=1, mode="nearest") + lost * grain[ring]
+    outward = outside > 0
+    shell = tuple(axis[outward] for axis in ring)
+    out_labels[shell] = ndimage.map_coordinates(labels, at[:, outward], order=0, mode="nearest")
+    return out, out_labels
+
+
+def _kept_variance(fraction: Array, noise: Noise) -> Array:
+    """Share (N,) of the noise's variance that linear interpolation at a fraction (3, N) of a voxel leaves."""
     lag = noise.acf.shape[0] // 2
-    kept = np.ones(at.shape[1], dtype=np.float32)
+    kept = np.ones(fraction.shape[1], dtype=np.float32)
     for axis in range(3):
         index = [lag] * 3
         index[axis] += 1
         rho = np.float32(max(float(noise.acf[tuple(index)]), 0))
         kept *= 1 - 2 * fraction[axis] * (1 - fraction[axis]) * (1 - rho)
-    lost = np.sqrt(np.maximum(1 - kept, 0))
-    out[moved] = ndimage.map_coordinates(host, at, order=1, mode="nearest") + lost * grain[moved]
-    warped = ndimage.map_coordinates(labels, at, order=0, mode="nearest")
-    out_labels[moved] = np.where(inside[moved], labels[moved], warped)
-    return out, out_labels
+    return kept
 
 
 def lay_strand(hu: Array, strand: Strand, terrain: Terrain, psf_mm: Vector3) -> Array:
     """HU with a tube along the strand's path, seen through the scanner's point spread."""
     grid = terrain.grid
-    points = grid.to_xyz(np.stack(np.indices(grid.shape), axis=-1)).astype(np.float32)
+    points = grid.to_xyz(np.moveaxis(np.indices(grid.shape), 0, -1)).astype(np.float32)
     path = np.asarray(strand.path_xyz, dtype=np.float32)
     distance = np.full(grid.shape, np.inf, dtype=np.float32)
     for a, b in pairwise(path):

@@ -128,7 +128,7 @@ def make_case(host: Host, types: Sequence[LesionType], rng: np.random.Generator,
     if len({TYPES[type].system for type in types}) != 1:
         raise ValueError(f"types are {list(types)}; a case has one to many lesions of one organ system")
     hu, labels = host.ct.hu.copy(), host.organs.labels.copy()
-    label = np.where(host.organs.mask(TYPES[types[0]].organ_labels), np.uint8(ORGAN), np.uint8(0))
+    label = host.organs.mask(TYPES[types[0]].organ_labels).view(np.uint8) * np.uint8(ORGAN)
     plans: list[Plan] = []
     reports: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []

@@ -287,13 +287,16 @@ def fit_matter(
     heterogeneous = reading.heterogeneity is Heterogeneity.HETEROGENEOUS
     target_sd = threshold * (rng.uniform(*HETEROGENEOUS_SHARE) if heterogeneous else rng.uniform(0.1, HOMOGENEOUS_SHARE))
     facts, terrain = site.host.facts, fitted.terrain
+    if matter.margin_mm > 0:
+        ragged = draw_field(rng, wavelength_mm=(max(3.0, 2 * matter.margin_mm), max(8.0, 6 * matter.margin_mm)))
+        matter = replace(matter, margin_field=ragged)
     core = core_of(fitted.scene, float(np.hypot(rms_mm(facts.psf_mm), matter.margin_mm)))
     host = ndimage.gaussian_filter(terrain.ct.hu.astype(np.float32), [SMOOTHING_MM / v for v in terrain.grid.spacing_mm])
 
     def seen(made: Matter) -> tuple[NDArray[np.float32], float, float]:
         """Coarse HU (N,) of the core in the finished image but for noise, mean of the matter alone, weight of its base."""
         hu, weight = render_matter(made, fitted.level, fitted.centre_xyz, terrain)
-        alpha, paint = mixed(made, hu, fitted.level, host, terrain.grid.spacing_mm, facts.psf_mm)
+        alpha, paint = mixed(made, hu, fitted.level, host, fitted.centre_xyz, terrain.grid, facts.psf_mm)
         return (
             _coarse(host * (1 - alpha) + paint, core, terrain.grid.spacing_mm),
             float(hu[core].mean()),

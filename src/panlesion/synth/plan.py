@@ -118,11 +118,16 @@ class Blend(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Matter:
-    """What a lesion is made of; later layers lie over earlier ones."""
+    """What a lesion is made of; later layers lie over earlier ones.
+
+    `margin_mm` is the SD of an ill-defined margin beyond the scanner's point spread; with a `margin_field` half of its
+    variance is a ragged edge and half a fading one, as infiltration looks, not a blur.
+    """
 
     base_hu: float
     layers: tuple[Layer, ...] = ()
     margin_mm: float = 0.0
+    margin_field: Field | None = None
     blend: Blend = Blend.REPLACE
     push: float = 0.0
     noise_seed: int = 0

@@ -49,6 +49,10 @@ class Recipe:
             raise ValueError(f"lesions is {self.lesions}; it must be from 1 to 20, the smaller first")
         if self.phantoms < 0:
             raise ValueError(f"phantoms is {self.phantoms}; it must not be negative")
+        if self.phantoms and self.hosts != PHANTOM:
+            raise ValueError(
+                f"phantoms is {self.phantoms}, but hosts is {self.hosts}; phantoms are drawn where hosts is {PHANTOM}"
+            )
         object.__setattr__(self, "types", tuple(type_ for type_ in LesionType if type_ in self.types))
         if self.hosts == PHANTOM and not self.phantoms:
             object.__setattr__(self, "phantoms", min(self.per_type, 24))

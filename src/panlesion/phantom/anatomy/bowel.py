@@ -35,15 +35,18 @@ def draw_bowel(rng: np.random.Generator, visceral: float) -> Bowel:
 
 def build_bowel(stage: Stage, bowel: Bowel) -> None:
     """Small bowel loops with wall, fluid and a little gas; claims "bowel"."""
-    corners = stage.body_points([(-126, -30, -240), (126, 112, 40)])
+    corners = stage.body_points([(-126, -30, -240), (126, 112, 60)])
     lattice, xyz = stage.lattice(corners, 4.0)
-    retro = np.minimum(np.minimum(stage.on("psoas_left", lattice), stage.on("psoas_right", lattice)), np.minimum(stage.on("kidney_left", lattice), stage.on("kidney_right", lattice)))
+    retro = np.minimum(
+        np.minimum(stage.on("psoas_left", lattice), stage.on("psoas_right", lattice)),
+        np.minimum(stage.on("kidney_left", lattice), stage.on("kidney_right", lattice)),
+    )
     free = np.maximum(stage.on("abdomen", lattice) + 4.0, 1.6 - stage.taken(lattice))
     free = np.maximum(free, 4.0 - retro)
     y0 = np.float32(stage.body_points([(0, 20, -70)])[0][1])
     flank = np.abs(xyz[0]) * np.float32(0.3)
     free = np.maximum(free, y0 - flank - xyz[1] - np.clip((np.float32(-140.0) - xyz[2]) * 0.5, 0, 22))
-    free = np.maximum(free, xyz[2] - np.float32(stage.body_points([(0, 0, 12)])[0][2])).astype(np.float32)
+    free = np.maximum(free, xyz[2] - np.float32(stage.body_points([(0, 0, 36)])[0][2])).astype(np.float32)
     chains = _course(free, xyz, bowel)
     values, along = _loops(stage, lattice, xyz, chains, bowel)
     values = np.maximum(values, free).astype(np.float32)
@@ -53,11 +56,13 @@ def build_bowel(stage: Stage, bowel: Bowel) -> None:
     rng = np.random.default_rng(bowel.seed + 1)
     stations = rng.random(400)
     lumen = np.interp(along, np.arange(400) * 60.0, np.where(stations < bowel.filling, 2.6, 5.5)).astype(np.float32)
-    canvas.paint(Field(lattice=lattice, values=values + lumen), [(0.0, Tissue.GUT_FLUID)], over=(Tissue.GUT_WALL,), within=[(field, 0.0)])
+    canvas.paint(
+        Field(lattice=lattice, values=values + lumen), [(0.0, Tissue.GUT_FLUID)], over=(Tissue.GUT_WALL,), within=[(field, 0.0)]
+    )
     gassy = np.interp(along, np.arange(400) * 60.0, np.where(rng.random(400) < bowel.gas, 5.0, -5.0)).astype(np.float32)
     shallow = Field(lattice=lattice, values=np.maximum(values + 4.0, -gassy).astype(np.float32))
     canvas.paint(shallow, [(0.0, Tissue.GAS)], over=(Tissue.GUT_FLUID,))
-    _mesentery(stage, chains, bowel)
+    _mesentery(stage, chains)
 
 
 def _course(free: Array, xyz: Coordinates, bowel: Bowel) -> list[Points]:
@@ -102,7 +107,7 @@ def _walk(points: Points, pitch: float, rng: np.random.Generator) -> list[Points
             chain.append(points[n])
             unused[n] = False
         if len(chain) >= 3:
-            chains.append(np.asarray(chain))
+            chains.append(chain)
     return [np.asarray(c) for c in chains]
 
 
@@ -133,12 +138,15 @@ def _loops(stage: Stage, lattice: Lattice, xyz: Coordinates, chains: list[Points
     return values, np.maximum(along, 0)
 
 
-def _mesentery(stage: Stage, chains: list[Points], bowel: Bowel) -> None:
+def _mesentery(stage: Stage, chains: list[Points]) -> None:
     """Fine mesenteric arteries and veins from the root to the loops."""
     if not chains:
         return
     targets = np.concatenate(chains)[::3]
     root = stage.body_points([(8, 68, -64), (8, 72, -88)])
-    for shift, tissue, r in ((np.array([3.0, 0, 0]), Tissue.PORTAL_BLOOD, 3.6), (np.array([-4.0, 0, 0]), Tissue.ARTERIAL_BLOOD, 2.4)):
+    for shift, tissue, r in (
+        (np.array([3.0, 0, 0]), Tissue.PORTAL_BLOOD, 3.6),
+        (np.array([-4.0, 0, 0]), Tissue.ARTERIAL_BLOOD, 2.4),
+    ):
         ends, radii = grow(root + shift, targets + shift, r, 0.8, straight=0.3)
         stage.canvas.paint_capsules(stage.frame.to_world(ends), radii, tissue, over=(Tissue.FAT,))

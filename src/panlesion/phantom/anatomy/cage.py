@@ -1,5 +1,7 @@
 """The thoracic cage and shoulder girdle: ribs with their cartilages, sternum, clavicles, scapulae."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from panlesion.phantom.anatomy.lattice import Array, Field, Points
@@ -63,7 +65,8 @@ def _rib(stage: Stage, contour: Contour, n: int, side: float) -> Curve:
 
 def _cartilages(stage: Stage, contour: Contour, ends: Points, side: float) -> None:
     length = stage.frame.physique.length
-    tubes, joints = [], []
+    tubes: list[Curve] = []
+    joints: list[Points] = []
     for n in range(10):
         if n < 7:
             z = _STERNAL_Z[n] * length
@@ -99,7 +102,7 @@ def _sternum(stage: Stage, contour: Contour, shell: float) -> None:
         y = contour.front(z * length) + 7.0
         rows.append(np.array([[-half * bone, y, z * length], [half * bone, y, z * length]]))
     plates = []
-    for upper, lower in zip(rows[:-1], rows[1:], strict=True):
+    for upper, lower in pairwise(rows):
         plates.append((np.stack([upper[0], upper[1], lower[0]]), (5.0, 5.0, 5.0)))
         plates.append((np.stack([upper[1], lower[1], lower[0]]), (5.0, 5.0, 5.0)))
     field = stage.claim(_plate_union(stage, plates))

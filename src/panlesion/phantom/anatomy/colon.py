@@ -10,9 +10,10 @@ from panlesion.phantom.anatomy.stage import Stage
 from panlesion.phantom.tissue import Tissue
 
 _KNOTS = (
-    (84, 38, -152), (92, 26, -124), (98, 4, -98), (96, -2, -78), (90, 14, -60), (80, 50, -64), (48, 84, -74), (2, 92, -78),
-    (-44, 84, -56), (-80, 56, -22), (-102, 18, 8), (-110, -10, -6), (-108, -18, -44), (-106, -10, -88), (-102, 8, -126), (-92, 34, -154),
-    (-68, 54, -176), (-38, 50, -190), (-8, 34, -178), (12, 18, -182), (10, 0, -196), (0, -14, -216), (0, -27, -244), (0, -27, -266), (0, -34, -296),
+    (84, 38, -152), (92, 26, -124), (98, 4, -98), (96, -2, -78), (90, 14, -60), (80, 50, -64), (48, 84, -74),
+    (2, 92, -78), (-44, 84, -56), (-80, 56, -22), (-102, 18, 8), (-110, -10, -6), (-108, -18, -44), (-106, -10, -88),
+    (-102, 8, -126), (-92, 34, -154), (-68, 54, -176), (-38, 50, -190), (-8, 34, -178), (12, 18, -182), (10, 0, -196),
+    (0, -14, -216), (0, -27, -244), (0, -27, -266), (0, -34, -296),
 )  # fmt: skip
 _RADII = (30, 30, 27, 25, 24, 22, 21, 20, 20, 19, 19, 17, 16, 15.5, 15, 14.5, 15, 15, 14.5, 14.5, 15.5, 18, 19, 15, 7)
 
@@ -53,7 +54,7 @@ def build_colon(stage: Stage, colon: Colon) -> None:
     knots[16:20, 0] += colon.sway_mm
     axis = stage.organ_points(knots)
     tube = curve(axis, np.array(_RADII) * colon.scale, 5.0)
-    lattice, xyz = stage.lattice(tube.points, 40.0, stage.fine_mm)
+    lattice, _ = stage.lattice(tube.points, 40.0, stage.fine_mm)
     values, along = stage.sweep(lattice, tube, 8.0)
     total = float(tube.along_mm[-1])
     # Haustra: the wall is drawn in between them by 4 mm, less and less towards the rectum.
@@ -72,7 +73,9 @@ def build_colon(stage: Stage, colon: Colon) -> None:
     fluid = np.interp(steps, stations, np.where(colon.fluid, -4.0, 4.0)).astype(np.float32)[n]
     canvas.paint(field, [(-2.2, Tissue.GUT_FLUID)], 57, within=[(Field(lattice=lattice, values=fluid), 0.0)])
     world_y = stage.frame.to_world(tube.points)[:, 1]
-    level = np.interp(steps, tube.along_mm, world_y) + np.interp(steps, tube.along_mm, tube.radii_mm) * (1 - 2 * np.interp(steps, stations, colon.gas))
+    level = np.interp(steps, tube.along_mm, world_y) + np.interp(steps, tube.along_mm, tube.radii_mm) * (
+        1 - 2 * np.interp(steps, stations, colon.gas)
+    )
     j = -lattice.axes_lps_mm()[1].astype(np.float32)[:, None]
     gas = level.astype(np.float32)[n] - j
     canvas.paint(field, [(-2.2, Tissue.GAS)], 57, within=[(Field(lattice=lattice, values=gas), 0.0)])

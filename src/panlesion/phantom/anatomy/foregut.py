@@ -9,7 +9,7 @@ from panlesion.phantom.anatomy.solids import capsule, curve, ellipsoid, fit_volu
 from panlesion.phantom.anatomy.stage import Stage
 from panlesion.phantom.tissue import Tissue
 
-_PYLORUS = (26.0, 60.0, -12.0)
+_PYLORUS = (28.0, 72.0, -10.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +33,12 @@ class Foregut:
 def draw_foregut(rng: np.random.Generator, female: bool, age: float, size: float) -> Foregut:
     """Draw the upper gut.
 
-    Stomach 150 to 600 ml as scanned, fasted or after water (ICRP 89: wall 150 g, contents 250 g); pancreas 76 (SD 18) ml, falling
-    after 60 years (Saisho et al. 2007); spleen 215 (SD 70) ml (Prassopoulos et al. 1997: 214.6, range 107 to 315).
+    Stomach 150 to 600 ml as scanned, fasted or after water (ICRP 89: wall 150 g, contents 250 g); pancreas 76 (SD 18) ml,
+    falling after 60 (Saisho et al. 2007); spleen 215 (SD 70) ml (Prassopoulos et al. 1997: 214.6, range 107 to 315).
     """
     gas = float(rng.uniform(2.0, 4.5)) if rng.random() < 0.45 else 0.0
     return Foregut(
-        stomach_ml=float(np.clip(rng.lognormal(np.log(320), 0.32), 160, 620)),
+        stomach_ml=float(np.clip(rng.lognormal(np.log(360), 0.30), 190, 650)),
         gas_share=float(rng.uniform(0.15, 0.55)),
         duodenum_radius_mm=float(rng.uniform(10.5, 13.0)),
         pancreas_ml=float(np.clip(rng.normal(72 if female else 84, 12) * (1 - 0.007 * max(age - 60, 0)) * size, 42, 125)),
@@ -53,9 +53,19 @@ def draw_foregut(rng: np.random.Generator, female: bool, age: float, size: float
 def build_duodenum(stage: Stage, foregut: Foregut) -> None:
     """Duodenum from the pylorus around the pancreatic head, in front of cava and aorta, to the jejunum; claims "duodenum"."""
     r = foregut.duodenum_radius_mm
-    knots = [_PYLORUS, (44, 58, -8), (58, 42, -16), (60, 32, -46), (50, 34, -74), (26, 52, -82), (0, 58, -80), (-24, 54, -66), (-32, 54, -46)]
+    knots = [
+        _PYLORUS,
+        (45, 62, -6),
+        (58, 42, -16),
+        (60, 32, -46),
+        (50, 34, -74),
+        (26, 52, -82),
+        (0, 58, -80),
+        (-24, 54, -66),
+        (-32, 54, -46),
+    ]
     tube = curve(stage.organ_points(knots), np.array([8, 1.1 * r, r, r, r, 0.88 * r, 0.8 * r, 0.95 * r, r]))
-    lattice, xyz = stage.lattice(tube.points, r + 8)
+    lattice, _ = stage.lattice(tube.points, r + 8)
     values, along = stage.sweep(lattice, tube)
     values = values + np.float32(0.8) * np.sin(along * np.float32(2 * np.pi / 11.0))
     values = keep_largest(np.maximum(values, 1.0 - stage.taken(lattice)).astype(np.float32))
@@ -65,7 +75,9 @@ def build_duodenum(stage: Stage, foregut: Foregut) -> None:
 
 def build_pancreas(stage: Stage, foregut: Foregut) -> None:
     """Pancreas with a thin duct: head in the duodenal loop, neck before the portal confluence, tail to the splenic hilum."""
-    axis = stage.organ_points([(38, 46, -40), (32, 52, -24), (14, 62, -12), (-12, 66, 0), (-38, 52, 9), (-62, 30, 18), (-80, 13, 26)])
+    axis = stage.organ_points(
+        [(38, 46, -40), (32, 52, -24), (14, 62, -12), (-12, 66, 0), (-38, 52, 9), (-62, 30, 18), (-80, 13, 26)]
+    )
     tube = curve(axis, [12, 12, 8.5, 9.5, 9.5, 9.5, 8.0])
     lattice, xyz = stage.lattice(tube.points, 30.0)
     body = stage.sweep(lattice, tube, 14.0)[0]
@@ -91,11 +103,13 @@ def build_pancreas(stage: Stage, foregut: Foregut) -> None:
 
 def build_spleen(stage: Stage, foregut: Foregut) -> None:
     """Spleen under the left dome along the tenth rib, hollowed by stomach and kidney; claims "spleen"."""
-    centre = stage.organ_points([np.array([-112.0, -22.0, 42.0]) + foregut.spleen_shift_mm])[0]
+    centre = stage.organ_points(np.array([[-112.0, -22.0, 42.0]]) + foregut.spleen_shift_mm)[0]
     lattice, xyz = stage.lattice(centre, 95.0, stage.coarse_mm)
     bounds = np.maximum(stage.on("abdomen", lattice) + 1.0, 1.5 - stage.taken(lattice))
     hollow = ellipsoid(xyz, stage.organ_points([(-54, 22, 56)])[0].tolist(), (40, 44, 62))
-    shape = ellipsoid(xyz, centre.tolist(), (34, 46, 62), (-28, 8, 0)) + waves(lattice.axes_lps_mm(), foregut.seed + 1, 45.0) * np.float32(1.2)
+    shape = ellipsoid(xyz, centre.tolist(), (34, 46, 62), (-28, 8, 0)) + waves(
+        lattice.axes_lps_mm(), foregut.seed + 1, 45.0
+    ) * np.float32(1.2)
     shape = smooth_max(shape, -hollow, 8.0)
 
     def whole(t: float) -> Array:
@@ -108,7 +122,7 @@ def build_spleen(stage: Stage, foregut: Foregut) -> None:
 
 def build_stomach(stage: Stage, foregut: Foregut) -> None:
     """Stomach with wall, fluid and gas in front; the supine patient's level is horizontal in the world, not in the body."""
-    knots = [(-72, -2, 84), (-76, 22, 52), (-70, 48, 18), (-44, 68, -10), (-10, 72, -22), _PYLORUS]
+    knots = [(-72, -2, 84), (-76, 22, 52), (-70, 48, 18), (-44, 72, -12), (-8, 84, -20), _PYLORUS]
     axis = stage.organ_points(knots)
     entry = stage.organ_points([(-27, 30, 71), (-56, 18, 68)])
     lattice, xyz = stage.lattice(np.concatenate([axis, entry]), 60.0, stage.coarse_mm)

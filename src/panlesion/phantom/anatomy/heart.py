@@ -5,7 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from panlesion.phantom.anatomy.lattice import Array, Field
-from panlesion.phantom.anatomy.solids import Coordinates, capsule, curve, ellipsoid, keep_largest, smooth_max, smooth_min, volume_ml
+from panlesion.phantom.anatomy.solids import (
+    Coordinates,
+    capsule,
+    curve,
+    ellipsoid,
+    keep_largest,
+    smooth_max,
+    smooth_min,
+    volume_ml,
+)
 from panlesion.phantom.anatomy.stage import Stage
 from panlesion.phantom.tissue import Tissue
 
@@ -40,7 +49,10 @@ def build_heart(stage: Stage, heart: Heart) -> Field:
     centre = stage.body_points([_CENTRE])[0] + (0, 0, 0.5 * stage.frame.diaphragm_shift_mm - 6.0)
     lattice, xyz = stage.lattice(centre, 108.0, stage.coarse_mm)
     clear = np.minimum(stage.on("aorta", lattice), stage.on("pulmonary", lattice))
-    bounds = np.maximum(np.maximum(stage.on("diaphragm", lattice) * -1 + 5.0, stage.on("cavity", lattice) + 7.0), 2.0 - stage.on("oesophagus", lattice))
+    bounds = np.maximum(
+        np.maximum(stage.on("diaphragm", lattice) * -1 + 5.0, stage.on("cavity", lattice) + 7.0),
+        2.0 - stage.on("oesophagus", lattice),
+    )
     bounds = np.maximum(bounds, 1.5 - clear).astype(np.float32)
 
     # The scale is searched on every second lattice point.
@@ -48,7 +60,9 @@ def build_heart(stage: Stage, heart: Heart) -> Field:
     low, high = 0.7, 1.5
     for _ in range(8):
         scale = (low + high) / 2
-        trial = smooth_max(_parts((xyz[0][thin], xyz[1][thin], xyz[2][thin]), centre, scale, heart.wall_mm)["all"], bounds[thin], 4.0)
+        trial = smooth_max(
+            _parts((xyz[0][thin], xyz[1][thin], xyz[2][thin]), centre, scale, heart.wall_mm)["all"], bounds[thin], 4.0
+        )
         low, high = (scale, high) if volume_ml(trial, 2 * lattice.step_mm) < heart.volume_ml else (low, scale)
     parts = _parts(xyz, centre, scale, heart.wall_mm)
     outer = keep_largest(smooth_max(parts["all"], bounds, 4.0))
@@ -67,7 +81,9 @@ def build_heart(stage: Stage, heart: Heart) -> Field:
     canvas.paint(cut(parts["ra"], lv - 0.8, parts["la"] - 1.2), [(0.0, Tissue.HEART_BLOOD)], 47)
     canvas.paint(cut(parts["rv"], lv - 0.5, parts["ra"] - 1.2), [(0.0, Tissue.HEART_BLOOD)], 48)
     canvas.paint(Field(lattice=lattice, values=np.maximum(lv, outer + 0.0).astype(np.float32)), [(0.0, Tissue.MYOCARDIUM)], 44)
-    canvas.paint(Field(lattice=lattice, values=np.maximum(parts["lumen"], inner).astype(np.float32)), [(0.0, Tissue.HEART_BLOOD)], 46)
+    canvas.paint(
+        Field(lattice=lattice, values=np.maximum(parts["lumen"], inner).astype(np.float32)), [(0.0, Tissue.HEART_BLOOD)], 46
+    )
     return field
 
 
@@ -77,8 +93,10 @@ def build_pulmonary_veins(stage: Stage) -> None:
     tubes = []
     for side in (1.0, -1.0):
         for height, away in ((166.0, 176.0), (154.0, 150.0)):
-            points = stage.body_points([(side * 18 - 6, 8, height), (side * 34, -2, (height + away) / 2), (side * 50, -8, away)])
-            tubes.append(curve(points + (0, 0, lift), [7.5, 6.5, 5.0]))
+            points = stage.body_points(
+                [(side * 18 - 6, 8, height), (side * 34, -2, (height + away) / 2), (side * 50, -8, away)]
+            )
+            tubes.append(curve(points + np.array((0, 0, lift)), [7.5, 6.5, 5.0]))
     field = stage.tube_field(tubes)
     field = stage.claim(Field(lattice=field.lattice, values=np.maximum(field.values, 0.6 - stage.taken(field.lattice))))
     stage.canvas.paint(field, [(0.0, Tissue.PULMONARY_BLOOD)], 0, over=(Tissue.FAT,))

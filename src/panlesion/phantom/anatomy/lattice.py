@@ -41,7 +41,7 @@ class Lattice:
 
     def axes_lps_mm(self) -> tuple[Points, Points, Points]:
         """Coordinates along the three axes, in L,P,S mm."""
-        i, j, k = ((a + np.arange(n)) * self.step_mm for a, n in zip(self.start, self.shape, strict=True))
+        i, j, k = ((a + np.arange(n, dtype=np.float64)) * self.step_mm for a, n in zip(self.start, self.shape, strict=True))
         return i, j, k
 
     def window(self, points_xyz: Points, margin_mm: float) -> tuple[slice, slice, slice]:

@@ -5,7 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from panlesion.phantom.anatomy.lattice import Array, Field, Points
-from panlesion.phantom.anatomy.solids import Coordinates, curve, ellipsoid, fit_volume, keep_largest, smooth_max, smooth_min, triangle, waves
+from panlesion.phantom.anatomy.solids import (
+    Coordinates,
+    curve,
+    ellipsoid,
+    fit_volume,
+    keep_largest,
+    smooth_max,
+    smooth_min,
+    triangle,
+    waves,
+)
 from panlesion.phantom.anatomy.stage import Stage
 from panlesion.phantom.anatomy.tree import grow, scatter
 from panlesion.phantom.tissue import Tissue
@@ -29,7 +39,7 @@ class Liver:
 def draw_liver(rng: np.random.Generator, female: bool, size: float) -> Liver:
     """Draw liver and gallbladder.
 
-    Liver 1650 (SD 250) ml in men, 1350 (220) in women (ICRP 89: 1800 and 1400 g; Geraghty et al. 2004 CT mean 1710 and 1411 ml);
+    Liver 1650 (SD 250) ml in men, 1350 (220) in women (ICRP 89: 1800 and 1400 g; Geraghty et al. 2004: 1710 and 1411 ml);
     fasting gallbladder 30 (SD 13) ml (Dodds et al. 1985; Caroli-Bosc et al. 1998: 10 to 60 ml).
     """
     mean, sd = (1350, 170) if female else (1620, 200)
@@ -46,10 +56,14 @@ def draw_liver(rng: np.random.Generator, female: bool, size: float) -> Liver:
 def build_portal(stage: Stage) -> None:
     """Superior mesenteric, splenic and portal vein (9); claims "portal"."""
     portal = curve(stage.organ_points([CONFLUENCE, (27, 46, 10), PORTAL_FORK]), [7.5, 7.2, 7.0])
-    splenic = curve(stage.organ_points([CONFLUENCE, (-14, 53, -1), (-42, 37, 9), (-68, 14, 20), (-84, 0, 28)]), [5.5, 5.0, 4.6, 4.4, 4.0])
+    splenic = curve(
+        stage.organ_points([CONFLUENCE, (-14, 53, -1), (-42, 37, 9), (-68, 14, 20), (-84, 0, 28)]), [5.5, 5.0, 4.6, 4.4, 4.0]
+    )
     mesenteric = curve(stage.organ_points([CONFLUENCE, (13, 59, -36), (10, 70, -66)]), [6.2, 5.8, 4.6])
     field = stage.tube_field([portal, splenic, mesenteric])
-    field = stage.claim(Field(lattice=field.lattice, values=np.maximum(field.values, 0.8 - stage.taken(field.lattice))), "portal")
+    field = stage.claim(
+        Field(lattice=field.lattice, values=keep_largest(np.maximum(field.values, 0.8 - stage.taken(field.lattice)))), "portal"
+    )
     stage.canvas.paint(field, [(0.0, Tissue.PORTAL_BLOOD)], 9)
     lower = curve(stage.organ_points([(10, 70, -64), (8, 76, -90), (14, 78, -115)]), [4.6, 3.6, 2.6])
     stage.canvas.paint(stage.claim(stage.tube_field([lower])), [(0.0, Tissue.PORTAL_BLOOD)], 0, over=(Tissue.FAT,))
@@ -67,13 +81,17 @@ def build_liver(stage: Stage, liver: Liver) -> None:
     lattice, xyz = stage.lattice(corners, 8.0, stage.coarse_mm)
     yields = np.minimum(stage.on("kidney_right", lattice), stage.on("colon", lattice))
     cuts = np.maximum(0.3 - stage.taken(lattice), 1.8 - yields)
-    bounds = np.maximum(stage.on("abdomen", lattice) + 1.0, cuts)
-    solid = _lobes(stage, liver, xyz) + waves(lattice.axes_lps_mm(), liver.seed, 70.0) * np.float32(1.6)
+    fundus = ellipsoid(xyz, stage.organ_points([(-68, 14, 50)])[0].tolist(), (36, 40, 52))
+    bounds = np.maximum(np.maximum(stage.on("abdomen", lattice) + 1.0, -fundus), cuts)
+    right, left = _lobes(stage, liver, xyz)
+    rough = waves(lattice.axes_lps_mm(), liver.seed, 70.0) * np.float32(1.6)
     carved = _carved(stage, liver, xyz)
 
     def whole(t: float) -> Array:
         # A liver that does not fit into its niche widens it at the expense of its neighbours.
-        inside = smooth_max(solid - np.float32(t), carved - np.float32(0.8 * max(t, 0.0)), 8.0)
+        # The left lobe varies less in thickness than the right in size.
+        solid = smooth_min(right - np.float32(t), left - np.float32(0.35 * t), 24.0) + rough
+        inside = smooth_max(solid, carved - np.float32(0.6 * max(t, 0.0)), 8.0)
         return np.maximum(smooth_max(inside, bounds, 4.0), bounds)
 
     values = keep_largest(fit_volume(whole, liver.volume_ml, lattice.step_mm, -45, 45))
@@ -84,12 +102,12 @@ def build_liver(stage: Stage, liver: Liver) -> None:
     _vessels(stage, liver, field, xyz)
 
 
-def _lobes(stage: Stage, liver: Liver, xyz: Coordinates) -> Array:
+def _lobes(stage: Stage, liver: Liver, xyz: Coordinates) -> tuple[Array, Array]:
     place, b = stage.organ_points, stage.frame.physique.breadth
     right = ellipsoid(xyz, place([(80, 24, 30)])[0].tolist(), (84 * b, 96, 96))
-    left = ellipsoid(xyz, place([(2, 72, 62)])[0].tolist(), (78 * liver.left_reach * b, 31, 32), (0, 8, 8))
+    left = ellipsoid(xyz, place([(2, 72, 62)])[0].tolist(), (80 * liver.left_reach * b, 33, 34), (0, 8, 8))
     caudate = ellipsoid(xyz, place([(14, 42, 50)])[0].tolist(), (20, 15, 28))
-    return smooth_min(smooth_min(right, left, 26.0), caudate, 8.0)
+    return right, smooth_min(left, caudate, 8.0)
 
 
 def _carved(stage: Stage, liver: Liver, xyz: Coordinates) -> Array:
@@ -100,7 +118,9 @@ def _carved(stage: Stage, liver: Liver, xyz: Coordinates) -> Array:
     hilum = place([(30, 40, 12)])[0]
     tip = place([(122, 0, -86 + liver.low_tip_mm)])[0]
     slope = float((tip[2] - hilum[2]) / (tip[0] - hilum[0]))
-    under = np.minimum(np.float32(hilum[2]) + np.float32(slope) * (x - np.float32(hilum[0])), np.float32(place([(0, 0, 34)])[0][2]))
+    under = np.minimum(
+        np.float32(hilum[2]) + np.float32(slope) * (x - np.float32(hilum[0])), np.float32(place([(0, 0, 34)])[0][2])
+    )
     under += np.float32(0.10) * (y - np.float32(hilum[1]))
     carved = (under - z) * np.float32(0.75)
     nook = ellipsoid(xyz, place([(2, 44, 2)])[0].tolist(), (44, 40, 36))
@@ -121,7 +141,7 @@ def _gallbladder(stage: Stage, liver: Liver) -> Field:
     axis = stage.organ_points(knots)
     front = stage.frame.place((0.0, 100.0, -30.0))[1]
     axis[:, 1] = np.minimum(axis[:, 1], front - 20)
-    lattice, xyz = stage.lattice(axis, 30.0)
+    lattice, _ = stage.lattice(axis, 30.0)
     room = np.maximum(1.0 - stage.taken(lattice), stage.on("abdomen", lattice) + 3.0)
 
     def pear(r: float) -> Array:
@@ -132,7 +152,11 @@ def _gallbladder(stage: Stage, liver: Liver) -> Field:
 
 
 def _bile_duct(stage: Stage) -> None:
-    duct = curve(stage.organ_points([(43, 48, 17), (40, 46, 12), (36, 46, -2), (42, 38, -30), (47, 34, -46)]), [2.4, 3.0, 3.0, 2.8, 2.2], 3.0)
+    duct = curve(
+        stage.organ_points([(43, 48, 17), (40, 46, 12), (36, 46, -2), (42, 38, -30), (47, 34, -46)]),
+        [2.4, 3.0, 3.0, 2.8, 2.2],
+        3.0,
+    )
     ends = np.stack([duct.points[:-1], duct.points[1:]], axis=1)
     radii = np.stack([duct.radii_mm[:-1], duct.radii_mm[1:]], axis=1)
     stage.canvas.paint_capsules(stage.frame.to_world(ends), radii, Tissue.BILE, 0, over=(Tissue.FAT,))

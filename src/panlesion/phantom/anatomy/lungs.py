@@ -40,7 +40,8 @@ def build_airways(stage: Stage) -> None:
     right = curve(stage.body_points([(4, 5, 213), (20, 0, 194), (38, -8, 172)]), [8.0, 7.5, 6.5])
     left = curve(stage.body_points([(4, 5, 213), (-16, 0, 194), (-40, -10, 178)]), [7.5, 6.8, 6.0])
     field = stage.tube_field([trachea, right, left])
-    values = keep_largest(np.maximum(field.values, 0.8 - stage.taken(field.lattice)))
+    values = np.minimum(np.maximum(field.values, 0.8 - stage.taken(field.lattice)), field.values + 4.0)
+    values = keep_largest(values)
     both = stage.claim(Field(lattice=field.lattice, values=values), "airways")
     stage.canvas.paint(both, [(0.0, Tissue.AIRWAY_WALL), (-1.6, Tissue.GAS)], 43)
 
@@ -58,10 +59,15 @@ def build_lungs(stage: Stage, lungs: Lungs) -> None:
 def _lung(stage: Stage, lattice: Lattice, xyz: Coordinates, side: float) -> Array:
     taken = stage.taken(lattice)
     heart = stage.on("heart", lattice) - np.float32(6.0)
-    middle = smooth_min(heart, np.minimum(np.minimum(stage.on("aorta", lattice), stage.on("airways", lattice)), stage.on("oesophagus", lattice)) - 3.0, 16.0)
+    middle = smooth_min(
+        heart,
+        np.minimum(np.minimum(stage.on("aorta", lattice), stage.on("airways", lattice)), stage.on("oesophagus", lattice))
+        - np.float32(3.0),
+        16.0,
+    )
     middle = smooth_min(middle, stage.on("pulmonary", lattice) - np.float32(2.0), 12.0)
     # Fat in front of the upper mediastinum, thinner where the lungs meet behind the sternum.
-    x, y, z = xyz
+    x, _, z = xyz
     length = stage.frame.physique.length
     width = np.interp(z[0, 0], np.array([60, 140, 205, 235, 280, 320]) * length, [10, 4, 7, 26, 30, 34]).astype(np.float32)
     wedge = np.abs(x) - width
@@ -79,9 +85,11 @@ def _paint_lobes(stage: Stage, lungs: Lungs, lattice: Lattice, xyz: Coordinates,
     end = stage.body_points([(0, 92, 62)])[0]
     slope = float((end[2] - start[2]) / (end[1] - start[1]))
     curl = waves(lattice.axes_lps_mm(), lungs.seed + int(side), 150.0, terms=4) * np.float32(3.0)
-    oblique = ((z - np.float32(start[2]) - np.float32(slope) * (y - np.float32(start[1]))) / np.float32(np.hypot(1, slope)) + curl).astype(np.float32)
+    oblique = (
+        (z - np.float32(start[2]) - np.float32(slope) * (y - np.float32(start[1]))) / np.float32(np.hypot(1, slope)) + curl
+    ).astype(np.float32)
     lower = Field(lattice=lattice, values=np.maximum(lung, oblique))
-    upper = Field(lattice=lattice, values=np.maximum(lung, -oblique))
+    upper = Field(lattice=lattice, values=keep_largest(np.maximum(lung, -oblique)))
     lobes = [(lower, _LOWER_RIGHT if side > 0 else _LOWER_LEFT)]
     if side > 0:
         horizontal = (z - np.float32(lungs.horizontal_mm * length) + curl).astype(np.float32)

@@ -14,8 +14,8 @@ def build_psoas(stage: Stage) -> None:
     for side, label in ((1.0, 103), (-1.0, 102)):
         psoas = curve(
             stage.body_points(
-                [(side * 25, -4, 14), (side * 33, -2, -22), (side * 40, 0, -62), (side * 47, 4, -104), (side * 55, 14, -148), (side * 72, 32, -190),
-                 (side * 87, 42, -226), (side * 99, 34, -262), (side * 112, -6, -305)]
+                [(side * 25, -4, 14), (side * 33, -2, -22), (side * 40, 0, -62), (side * 47, 4, -104),
+                 (side * 55, 14, -148), (side * 72, 32, -190), (side * 87, 42, -226), (side * 99, 34, -262), (side * 112, -6, -305)]
             ),
             np.array([5, 11, 15.5, 18.5, 18.5, 16, 14, 13, 8]) * m,
         )  # fmt: skip
@@ -33,7 +33,10 @@ def build_psoas(stage: Stage) -> None:
         field = stage.claim(Field(lattice=lattice, values=values), "psoas_right" if side > 0 else "psoas_left")
         stage.canvas.paint(field, [(1.4, Tissue.FAT)], over=(Tissue.MUSCLE,))
         stage.canvas.paint(field, [(0.0, Tissue.MUSCLE)], label, over=(Tissue.FAT, Tissue.MUSCLE))
-        lumborum = curve(stage.body_points([(side * 46, -38, 22), (side * 58, -40, -30), (side * 72, -40, -92), (side * 82, -36, -116)]), [7, 10, 12, 8])
+        lumborum = curve(
+            stage.body_points([(side * 46, -38, 22), (side * 58, -40, -30), (side * 72, -40, -92), (side * 82, -36, -116)]),
+            [7, 10, 12, 8],
+        )
         field = stage.tube_field([lumborum])
         field = stage.claim(Field(lattice=field.lattice, values=np.maximum(field.values, 1.0 - stage.taken(field.lattice))))
         stage.canvas.paint(field, [(0.0, Tissue.MUSCLE)], over=(Tissue.FAT,))
@@ -73,10 +76,14 @@ def build_gluteal(stage: Stage) -> None:
         ) * (side, 1, 1)  # fmt: skip
         lattice, xyz = stage.lattice(corners, 30.0, stage.coarse_mm)
 
-        def plate(a: int, b: int, c: int, thickness: tuple[float, float, float], at: np.ndarray = corners, p: tuple = xyz) -> Array:
+        def plate(
+            a: int, b: int, c: int, thickness: tuple[float, float, float], at: np.ndarray = corners, p: tuple = xyz
+        ) -> Array:
             return triangle(p, at[[a, b, c]], [t * m for t in thickness])
 
-        maximus = smooth_min(smooth_min(plate(0, 1, 2, (10, 17, 15)), plate(0, 2, 3, (10, 15, 15)), 5.0), plate(3, 2, 4, (15, 15, 8)), 5.0)
+        maximus = smooth_min(
+            smooth_min(plate(0, 1, 2, (10, 17, 15)), plate(0, 2, 3, (10, 15, 15)), 5.0), plate(3, 2, 4, (15, 15, 8)), 5.0
+        )
         medius = smooth_min(plate(5, 6, 7, (9, 10, 9)), plate(5, 8, 7, (10, 10, 10)), 5.0)
         minimus = plate(9, 10, 11, (7, 8, 6))
         hull = stage.on("hull", lattice) + np.float32(1.5)

@@ -1,9 +1,20 @@
 """The pelvis and hips: hip bones, symphysis and proximal femurs."""
 
+from functools import partial
+
 import numpy as np
 
 from panlesion.phantom.anatomy.lattice import Array, Field, Lattice
-from panlesion.phantom.anatomy.solids import Coordinates, capsule, curve, ellipsoid, outside_like, smooth_max, smooth_min, triangle
+from panlesion.phantom.anatomy.solids import (
+    Coordinates,
+    capsule,
+    curve,
+    ellipsoid,
+    outside_like,
+    smooth_max,
+    smooth_min,
+    triangle,
+)
 from panlesion.phantom.anatomy.spine import cortex_mm
 from panlesion.phantom.anatomy.stage import Stage
 from panlesion.phantom.tissue import Tissue
@@ -46,7 +57,7 @@ def _hip(stage: Stage, side: float, shell: float) -> None:
     for corners, thickness in plates:
         triple = p[list(corners)]
         half = [0.72 * t * bone for t in thickness]
-        stage.join(values, lattice, xyz, triple, 14.0, lambda q, t=triple, h=half: triangle(q, t, h), 5.0)
+        stage.join(values, lattice, xyz, triple, 14.0, partial(triangle, corners=triple, thickness_mm=half), 5.0)
     _lower_hip(stage, values, lattice, xyz, side)
     socket = stage.body_points([_HEAD])[0] * (side, 1, 1)
     radius = head_radius_mm(stage)
@@ -81,13 +92,19 @@ def _lower_hip(stage: Stage, values: Array, lattice: Lattice, xyz: Coordinates, 
         ends = stage.body_points(points) * (side, 1, 1)
         for n in range(len(points) - 1):
             pair, r = ends[n : n + 2], (radii[n] * bone, radii[n + 1] * bone)
-            stage.join(values, lattice, xyz, pair, max(r) + 2, lambda q, e=pair, r=r: capsule(q, e[0].tolist(), e[1].tolist(), r), 4.0)
+            stage.join(
+                values, lattice, xyz, pair, max(r) + 2, partial(capsule, a=pair[0].tolist(), b=pair[1].tolist(), radii=r), 4.0
+            )
 
 
 def _femur(stage: Stage, side: float, shell: float) -> None:
     bone = stage.frame.bone
-    p = stage.body_points([_HEAD, (130, -2, -270), (147, -12, -263), (116, -16, -312), (135, -2, -300), (128, 6, -420)]) * (side, 1, 1)
-    lattice, xyz = stage.lattice(np.concatenate([p[:5], p[4:5] + (0, 0, -90)]), 30.0)
+    p = stage.body_points([_HEAD, (130, -2, -270), (147, -12, -263), (116, -16, -312), (135, -2, -300), (128, 6, -420)]) * (
+        side,
+        1,
+        1,
+    )
+    lattice, xyz = stage.lattice(np.concatenate([p[:5], p[4:5] + np.array((0, 0, -90))]), 30.0)
     radius = head_radius_mm(stage)
     head = ellipsoid(xyz, p[0].tolist(), (radius,) * 3)
     neck = capsule(xyz, p[0].tolist(), p[1].tolist(), (0.60 * radius, 0.72 * radius))

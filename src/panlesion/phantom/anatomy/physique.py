@@ -11,7 +11,7 @@ from panlesion.phantom.anatomy.lattice import Array, Lattice, Points
 from panlesion.phantom.anatomy.solids import Coordinates, rotation
 
 # Centres of the vertebral bodies from T1 to L5, then of the sacral ones to the coccyx: (y, z) in mm from the centre of L1,
-# for a stature of 172 cm. Heights: Panjabi et al. 1991/1992 (body and disc heights); curve: 40 degrees of kyphosis, 50 of lordosis.
+# for a stature of 172 cm. Heights: Panjabi et al. 1991 and 1992 (bodies and discs); 40 degrees of kyphosis, 50 of lordosis.
 LEVELS = ("T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T9", "T10", "T11", "T12", "L1", "L2", "L3", "L4", "L5")
 SPINE_Z_MM = (
     291.0,

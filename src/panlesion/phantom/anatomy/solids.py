@@ -167,7 +167,7 @@ class Curve:
     along_mm: Points
 
 
-def curve(knots: NDArray, radii_mm: Sequence[float], spacing_mm: float = 6.0) -> Curve:
+def curve(knots: NDArray, radii_mm: Sequence[float] | Points, spacing_mm: float = 6.0) -> Curve:
     """Cubic through the knots (chord-length parameter), radii by shape-preserving interpolation."""
     knots = np.asarray(knots, dtype=np.float64)
     chord = np.r_[0, np.cumsum(np.linalg.norm(np.diff(knots, axis=0), axis=1))]

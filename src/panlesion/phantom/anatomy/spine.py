@@ -67,7 +67,9 @@ def _vertebra(xyz: Coordinates, n: int, bone: float) -> Array:
     x, y, z = xyz
     mirrored = (np.abs(x), y, z)
     b = bone
-    pedicle = capsule(mirrored, (0.6 * w, -0.7 * d, 0.3 * h), (11.5 * b, -d - 8 * b, 0.3 * h), (4.2 + 0.8 * lumbar, 4.2 + lumbar))
+    pedicle = capsule(
+        mirrored, (0.6 * w, -0.7 * d, 0.3 * h), (11.5 * b, -d - 8 * b, 0.3 * h), (4.2 + 0.8 * lumbar, 4.2 + lumbar)
+    )
     lamina = capsule(mirrored, (12.0 * b, -d - 9 * b, -1.0), (1.5 * b, -d - 21 * b, -0.35 * h), (3.6, 3.4))
     arch = smooth_min(pedicle, lamina, 3.0)
     upper = capsule(mirrored, (12.5 * b, -d - 9 * b, 0.2 * h), (13.5 * b, -d - 9 * b, h + 3), (4.6, 3.6))
@@ -75,7 +77,9 @@ def _vertebra(xyz: Coordinates, n: int, bone: float) -> Array:
     arch = smooth_min(arch, np.minimum(upper, lower), 2.5)
     reach = (29 + 11 * lumbar) * b
     back = (-20 + 11 * lumbar) * b
-    transverse = capsule(mirrored, (13.0 * b, -d - 9 * b, 0.2 * h), (reach, -d + back - 0.0, 0.25 * h), (4.6, 3.6 - 0.4 * lumbar))
+    transverse = capsule(
+        mirrored, (13.0 * b, -d - 9 * b, 0.2 * h), (reach, -d + back - 0.0, 0.25 * h), (4.6, 3.6 - 0.4 * lumbar)
+    )
     arch = smooth_min(arch, transverse, 3.0)
     # Thoracic spinous processes slope down, lumbar ones are upright plates.
     tip = -d - (39 + 2 * lumbar) * b
@@ -94,8 +98,10 @@ def _discs(stage: Stage, centres: np.ndarray) -> None:
         middle, along = (centres[n] + below) / 2, centres[n] - below
         tilt = float(np.degrees(np.arctan2(-along[1], along[2])))
         w, d, _ = _sizes(min(n + 0.5, 16), bone)
-        lattice, xyz = stage.lattice(np.stack([middle - (w, d, 10), middle + (w, d, 10)]), 4.0)
-        values = _drum(local(xyz, middle.tolist(), (tilt, 0, 0)), w * 0.98, d * 0.98, float(np.linalg.norm(along)) / 2 - 2.0, 0.0)
+        lattice, xyz = stage.lattice(np.stack([middle - np.array((w, d, 10)), middle + np.array((w, d, 10))]), 4.0)
+        values = _drum(
+            local(xyz, middle.tolist(), (tilt, 0, 0)), w * 0.98, d * 0.98, float(np.linalg.norm(along)) / 2 - 2.0, 0.0
+        )
         stage.canvas.paint(stage.claim(Field(lattice=lattice, values=values)), [(0.0, Tissue.DISC)])
 
 
@@ -103,13 +109,17 @@ def _sacrum(stage: Stage, shell: float) -> None:
     bone = stage.frame.bone
     z, y = np.array(SACRUM_Z_MM), np.array(SACRUM_Y_MM)
     axis = stage.body_points(np.stack([np.zeros(6), y, z], axis=1))
-    corners = stage.body_points([(12, -14, -168), (52, -24, -170), (16, -46, -228), (50, -38, -200), (0, -32, -172), (0, -72, -215)])
+    corners = stage.body_points(
+        [(12, -14, -168), (52, -24, -170), (16, -46, -228), (50, -38, -200), (0, -32, -172), (0, -72, -215)]
+    )
     lattice, xyz = stage.lattice(np.concatenate([axis, corners * (-1, 1, 1), corners]), 18.0)
     mirrored = (np.abs(xyz[0]), xyz[1], xyz[2])
     column, _ = stage.sweep(lattice, curve(axis, np.array([16, 13, 10, 8, 6, 4]) * bone))
-    top = axis[0] + (0, 0, 0)
+    top = axis[0] + np.array((0, 0, 0))
     column = smooth_min(column, _drum(local(xyz, top.tolist(), (-32, 0, 0)), 25 * bone, 17 * bone, 12 * bone, 0.1), 6.0)
-    wing = smooth_min(triangle(mirrored, corners[[0, 1, 3]], (13, 12, 9)), triangle(mirrored, corners[[0, 3, 2]], (13, 9, 6)), 5.0)
+    wing = smooth_min(
+        triangle(mirrored, corners[[0, 1, 3]], (13, 12, 9)), triangle(mirrored, corners[[0, 3, 2]], (13, 9, 6)), 5.0
+    )
     crest = triangle(mirrored, corners[[4, 5, 2]], (4, 4, 5))
     values = smooth_min(smooth_min(column, wing, 8.0), crest, 6.0)
     field = stage.claim(Field(lattice=lattice, values=values), "sacrum")
@@ -122,7 +132,7 @@ def _canal(stage: Stage, centres: np.ndarray) -> None:
     path = centres - np.stack([np.zeros(17), sizes[:, 1] + 8.5 * bone, np.zeros(17)], axis=1)
     sacral = stage.body_points([(0, -38, -178), (0, -55, -205), (0, -66, -232)])
     radii = np.r_[np.full(12, 7.6), np.full(5, 8.6), 7.0, 5.0, 2.5] * bone
-    top = path[0] + (0, 6, 22)
+    top = path[0] + np.array((0, 6, 22))
     tube = curve(np.concatenate([top[None], path, sacral]), [radii[0], *radii])
     field = stage.claim(stage.tube_field([tube], 6.0))
     stage.canvas.paint(field, [(0.0, Tissue.SPINAL_CANAL)], 0)

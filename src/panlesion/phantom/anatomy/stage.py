@@ -107,7 +107,14 @@ class Stage:
             np.copyto(along[window], lengths[n] + t * (lengths[n + 1] - lengths[n]), where=nearer)
 
     def join(
-        self, values: Array, lattice: Lattice, xyz: Coordinates, points: NDArray, reach_mm: float, solid: Callable[[Coordinates], Array], fillet_mm: float
+        self,
+        values: Array,
+        lattice: Lattice,
+        xyz: Coordinates,
+        points: NDArray,
+        reach_mm: float,
+        solid: Callable[[Coordinates], Array],
+        fillet_mm: float,
     ) -> None:
         """Add a solid to a field in place, evaluated only within `reach_mm` of the body points that span it."""
         window = lattice.window(self.frame.to_world(points), reach_mm + fillet_mm)

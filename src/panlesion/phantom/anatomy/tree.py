@@ -18,7 +18,9 @@ def scatter(field: Array, xyz: Coordinates, count: int, depth_mm: float, seed: i
     return points
 
 
-def grow(trunk: Points, targets: Points, root_radius_mm: float, tip_radius_mm: float, *, straight: float = 0.55) -> tuple[Points, Points]:
+def grow(
+    trunk: Points, targets: Points, root_radius_mm: float, tip_radius_mm: float, *, straight: float = 0.55
+) -> tuple[Points, Points]:
     """Capsule ends (N, 2, 3) and radii (N, 2) of a tree that starts as the polyline `trunk` and reaches every target.
 
     Targets join the tree nearest first, at the node that costs least in new length plus `straight` times the way back to the

@@ -123,7 +123,32 @@ _HULL_HALF = (
     152,
 )
 _HULL_FRONT = (42, 50, 57, 64, 74, 86, 97, 106, 111, 114, 118, 120, 118, 116, 113, 109, 104, 98, 92, 87, 84, 84, 78, 72)
-_HULL_BACK = (-58, -68, -77, -88, -100, -109, -113, -113, -110, -105, -99, -95, -93, -92, -91, -91, -92, -93, -95, -98, -100, -98, -88, -74)
+_HULL_BACK = (
+    -58,
+    -68,
+    -77,
+    -88,
+    -100,
+    -109,
+    -113,
+    -113,
+    -110,
+    -105,
+    -99,
+    -95,
+    -93,
+    -92,
+    -91,
+    -91,
+    -92,
+    -93,
+    -95,
+    -98,
+    -100,
+    -98,
+    -88,
+    -74,
+)
 
 # Subcutaneous fat in front, at the side and behind, as shares of the thickness at the navel.
 _FAT_Z = (318, 270, 225, 170, 110, 50, 0, -80, -130, -170, -210, -250, -300, -345)
@@ -134,8 +159,10 @@ _FAT_BACK = (0.35, 0.35, 0.32, 0.32, 0.36, 0.44, 0.58, 0.80, 0.95, 1.00, 1.00, 0
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Contour:
-    """Superelliptic outline at every body height, tabulated every 0.5 mm: half width, y of the widest place, and the depths in
-    front of and behind it."""
+    """Superelliptic outline at every body height, tabulated every 0.5 mm.
+
+    `half`: half width; `centre`: y of the widest place; `ahead`, `behind`: depths in front of it and behind it.
+    """
 
     low_mm: float
     half: Array
@@ -229,7 +256,6 @@ def skin_contour(frame: Frame) -> Contour:
 def build_trunk(stage: Stage) -> None:
     """Fields "skin", "hull", "cavity", "diaphragm" and "abdomen"; paints skin, fat, muscle and cavity fat."""
     frame, xyz = stage.frame, stage.xyz
-    x, y, z = xyz
     cavity = cavity_contour(frame).field(xyz)
     # The vertebral column bulges into the cavity from behind.
     spine = _spine_column(frame, xyz)
@@ -237,7 +263,10 @@ def build_trunk(stage: Stage) -> None:
     hull = hull_contour(frame).field(xyz)
     skin = skin_contour(frame).field(xyz)
     skin += waves(stage.whole.axes_lps_mm(), frame.physique.seed, 130.0, terms=5) * np.float32(1.5)
-    skin, hull = _legs_apart(frame, xyz, skin, 1.0, -6.0), _legs_apart(frame, xyz, hull, 5.0 + 0.25 * frame.physique.belly_fat_mm, 26.0)
+    skin, hull = (
+        _legs_apart(frame, xyz, skin, 1.0, -6.0),
+        _legs_apart(frame, xyz, hull, 5.0 + 0.25 * frame.physique.belly_fat_mm, 26.0),
+    )
     hull = np.maximum(hull, skin + np.float32(4.0))
     if frame.physique.female:
         skin = _breasts(frame, xyz, skin)
@@ -254,14 +283,18 @@ def paint_trunk(stage: Stage) -> None:
     lattice, p = stage.whole, stage.frame.physique
     z = stage.xyz[2] * np.float32(1 / p.length)
     # Three thin layers make the abdominal wall; chest and pelvis are muscle up to the hull.
-    thick = np.interp(np.arange(-350, 330, 2.0), [-175, -140, 35, 85], [80, 13 * p.muscle, 13 * p.muscle, 60]).astype(np.float32)
+    thick = np.interp(np.arange(-350, 330, 2.0), [-175, -140, 35, 85], [80, 13 * p.muscle, 13 * p.muscle, 60]).astype(
+        np.float32
+    )
     wall = np.maximum(fields["hull"].values, fields["cavity"].values - table(-350.0, thick, 2.0, z))
     canvas.paint(Field(lattice=lattice, values=wall), [(0.0, Tissue.MUSCLE)], within=[(fields["skin"], -1.9)])
     # Fat planes: one outside the ribs, the others where a smooth noise changes sign.
     fatness = 0.9 + 0.035 * p.belly_fat_mm
     planes = np.abs(waves(lattice.axes_lps_mm(), p.seed + 1, 120.0, terms=6)) * np.float32(20.0)
     planes = np.minimum(planes, np.abs(waves(lattice.axes_lps_mm(), p.seed + 2, 150.0, terms=6)) * np.float32(26.0))
-    planes = np.minimum(planes - np.float32(fatness), np.abs(fields["cavity"].values - np.float32(13.0)) - np.float32(0.9 * fatness))
+    planes = np.minimum(
+        planes - np.float32(fatness), np.abs(fields["cavity"].values - np.float32(13.0)) - np.float32(0.9 * fatness)
+    )
     planes = np.maximum(planes, np.maximum(10.0 - fields["cavity"].values, wall + 2.0)).astype(np.float32)
     canvas.paint(Field(lattice=lattice, values=planes), [(0.0, Tissue.FAT)], over=(Tissue.MUSCLE,))
     canvas.paint(fields["cavity"], [(0.0, Tissue.FAT)])
@@ -318,9 +351,9 @@ def _diaphragm(frame: Frame, xyz: Coordinates, cavity: Array, step_mm: float) ->
     right, left = frame.place((68.0, 26.0, peak)), frame.place((-72.0, 22.0, peak - 13.0))
 
     def dome(top: Points, radius: float) -> Array:
-        return np.float32(top[2]) - ((x - np.float32(top[0])) ** 2 + 0.75 * (y - np.float32(top[1])) ** 2) / np.float32(
-            2 * radius
-        )
+        x0, y0, z0 = top.astype(np.float32)
+        bowl: Array = z0 - ((x - x0) ** 2 + np.float32(0.75) * (y - y0) ** 2) / np.float32(2 * radius)
+        return bowl
 
     domes = -smooth_min(-dome(right, 150.0), -dome(left, 150.0), 18.0)
     back, front = frame.place((0.0, -70.0, 50.0))[1], frame.place((0.0, 100.0, 50.0))[1]
@@ -328,4 +361,4 @@ def _diaphragm(frame: Frame, xyz: Coordinates, cavity: Array, step_mm: float) ->
     fall = (118.0 - 78.0 * ahead) * np.exp(np.minimum(cavity, 0) / (17.0 + 6.0 * (1 - ahead)))
     height = (z - domes + fall).astype(np.float32)
     slope = np.sqrt(sum(g * g for g in np.gradient(height, step_mm)))
-    return (height / np.clip(slope, 1.0, 6.0)).astype(np.float32)
+    return np.asarray(height / np.clip(slope, 1.0, 6.0), dtype=np.float32)

@@ -5,7 +5,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from panlesion.phantom.anatomy.lattice import Array, Field, Lattice, Points
-from panlesion.phantom.anatomy.solids import Coordinates, capsule, curve, ellipsoid, fit_volume, keep_largest, smooth_max, smooth_min, triangle, volume_ml, waves
+from panlesion.phantom.anatomy.solids import (
+    Coordinates,
+    capsule,
+    curve,
+    ellipsoid,
+    fit_volume,
+    keep_largest,
+    smooth_max,
+    smooth_min,
+    triangle,
+    volume_ml,
+    waves,
+)
 from panlesion.phantom.anatomy.stage import Stage
 from panlesion.phantom.tissue import Tissue
 
@@ -38,7 +50,11 @@ def draw_urinary(rng: np.random.Generator, female: bool, age: float, size: float
         kidney_shift_mm=(tuple(shifts[0].tolist()), tuple(shifts[1].tolist())),
         kidney_turn_degrees=(tuple(turns[0].tolist()), tuple(turns[1].tolist())),
         bladder_ml=float(np.clip(rng.lognormal(np.log(160), 0.55), 45, 420)),
-        genital_ml=float(rng.uniform(45, 95) * (0.6 if age > 60 else 1.0) if female else np.clip(rng.normal(25 + 0.4 * max(age - 40, 0), 5), 18, 60)),
+        genital_ml=float(
+            rng.uniform(45, 95) * (0.6 if age > 60 else 1.0)
+            if female
+            else np.clip(rng.normal(25 + 0.4 * max(age - 40, 0), 5), 18, 60)
+        ),
         seed=int(rng.integers(2**31)),
     )
 
@@ -47,7 +63,7 @@ def build_kidneys(stage: Stage, urinary: Urinary) -> None:
     """Both kidneys with cortex, pyramids, sinus, collecting system, renal vessels and ureters."""
     for index, side in ((0, -1.0), (1, 1.0)):
         reference = np.array([side * 69.0, 0.0, -38.0 if side > 0 else -24.0]) + urinary.kidney_shift_mm[index]
-        centre = stage.organ_points([reference])[0]
+        centre = stage.organ_points(reference[None])[0]
         turn = urinary.kidney_turn_degrees[index]
         lattice, xyz = stage.lattice(centre, 78.0)
         axes = _kidney_axes(xyz, centre, side, turn)
@@ -65,21 +81,23 @@ def _kidney_axes(xyz: Coordinates, centre: Points, side: float, turn: tuple[floa
     hilum -= along * (hilum @ along)
     hilum /= np.linalg.norm(hilum)
     across = np.cross(along, hilum)
-    offset = [c - np.float32(o) for c, o in zip(xyz, centre, strict=True)]
-    u, v, w = (sum(np.float32(a) * c for a, c in zip(axis, offset, strict=True)) for axis in (hilum, across, along))
+    x, y, z = (c - np.float32(o) for c, o in zip(xyz, centre, strict=True))
+    u, v, w = (np.float32(a[0]) * x + np.float32(a[1]) * y + np.float32(a[2]) * z for a in (hilum, across, along))
     return u, v, w
 
 
 def _kidney(stage: Stage, urinary: Urinary, index: int, lattice: Lattice, uvw: Coordinates) -> None:
     u, v, w = uvw
-    bent = u - np.float32(0.0042) * w * w + 3.0
+    bent = u - np.float32(0.0042) * w * w + np.float32(3.0)
     rough = waves(lattice.axes_lps_mm(), urinary.seed + index, 32.0) * np.float32(0.7)
     room = np.maximum(2.0 - stage.taken(lattice), stage.on("abdomen", lattice) + 2.0)
 
     def solids(s: float, thin: slice) -> tuple[Array, Array]:
-        p = tuple(c[thin, thin, thin] for c in (bent, v, w, u))
-        outer = smooth_max(ellipsoid(p[:3], (0, 0, 0), (27 * s, 22.5 * s, 55 * s)) + rough[thin, thin, thin], room[thin, thin, thin], 3.0)
-        return outer, smooth_max(outer, -_sinus((p[3], p[1], p[2]), s), 3.0)
+        b, q, r, h = (c[thin, thin, thin] for c in (bent, v, w, u))
+        outer = smooth_max(
+            ellipsoid((b, q, r), (0, 0, 0), (27 * s, 22.5 * s, 55 * s)) + rough[thin, thin, thin], room[thin, thin, thin], 3.0
+        )
+        return outer, smooth_max(outer, -_sinus((h, q, r), s), 3.0)
 
     # The scale is searched on every second lattice point.
     low, high = 0.65, 1.5
@@ -109,7 +127,9 @@ def _kidney(stage: Stage, urinary: Urinary, index: int, lattice: Lattice, uvw: C
 
 
 def _sinus(uvw: Coordinates, s: float) -> Array:
-    return smooth_min(ellipsoid(uvw, (12 * s, 0, 0), (17 * s, 9 * s, 23 * s)), ellipsoid(uvw, (30 * s, 0, 0), (18 * s, 10 * s, 16 * s)), 6.0)
+    return smooth_min(
+        ellipsoid(uvw, (12 * s, 0, 0), (17 * s, 9 * s, 23 * s)), ellipsoid(uvw, (30 * s, 0, 0), (18 * s, 10 * s, 16 * s)), 6.0
+    )
 
 
 def _collecting(uvw: Coordinates, s: float) -> Array:
@@ -126,15 +146,27 @@ def build_ureters(stage: Stage, urinary: Urinary) -> None:
         shift = np.array(urinary.kidney_shift_mm[index])
         hilum = np.array([side * 50.0, 16.0, -38.0 if side > 0 else -24.0]) + shift
         height = hilum[2] + 10
-        artery = curve(stage.organ_points([(-6 + side * 6, 26, height + 6), (side * 30, 14, height), hilum + (0, 0, 4)]), [3.2, 3.0, 2.6])
+        up, ahead = np.array((0.0, 0.0, 4.0)), np.array((0.0, 4.0, 0.0))
         if side > 0:
-            vein = curve(stage.organ_points([(24, 34, height - 4), (36, 28, height - 5), hilum + (0, 4, 0)]), [5.0, 5.0, 4.2])
+            start = [(0, 26, height + 6), (30, 14, height)]
+            course, calibre = [(24, 34, height - 4), (36, 28, height - 5)], [5.0, 5.0, 4.2]
         else:
-            vein = curve(stage.organ_points([(16, 36, height - 3), (-6, 41, height - 2), (-24, 34, height - 4), hilum + (0, 4, 0)]), [4.4, 4.0, 5.0, 4.2])
+            start = [(-12, 26, height + 6), (-30, 14, height)]
+            course, calibre = [(16, 36, height - 3), (-6, 41, height - 2), (-24, 34, height - 4)], [4.4, 4.0, 5.0, 4.2]
+        artery = curve(stage.organ_points([*start, hilum + up]), [3.2, 3.0, 2.6])
+        vein = curve(stage.organ_points([*course, hilum + ahead]), calibre)
         for tube, tissue in ((artery, Tissue.ARTERIAL_BLOOD), (vein, Tissue.SYSTEMIC_VENOUS_BLOOD)):
             field = stage.claim(stage.tube_field([tube], 6.0))
             stage.canvas.paint(field, [(0.0, tissue)], 0, over=(Tissue.FAT,))
-        knots = [hilum + (-side * 2, 0, -8), (side * 40, 17, -75), (side * 42, 28, -112), (side * 46, 20, -160), (side * 48, 0, -200), (side * 32, 8, -234), (side * 12, 18, -248)]
+        knots = [
+            hilum + np.array((-side * 2, 0, -8)),
+            (side * 40, 17, -75),
+            (side * 42, 28, -112),
+            (side * 46, 20, -160),
+            (side * 48, 0, -200),
+            (side * 32, 8, -234),
+            (side * 12, 18, -248),
+        ]
         ureter = curve(stage.organ_points(knots), [2.6, 2.4, 2.3, 2.3, 2.3, 2.3, 2.3])
         field = stage.tube_field([ureter], 5.0)
         stage.claim(field)
@@ -156,7 +188,9 @@ def build_adrenals(stage: Stage) -> None:
             part = triangle(xyz, p[list(corners)], (2.3, 2.3, 1.8))
             values = part if values is None else smooth_min(values, part, 1.5)
         assert values is not None
-        values = keep_largest(np.maximum(np.maximum(values, 0.8 - stage.taken(lattice)), stage.on("abdomen", lattice) + 1.0).astype(np.float32))
+        values = keep_largest(
+            np.maximum(np.maximum(values, 0.8 - stage.taken(lattice)), stage.on("abdomen", lattice) + 1.0).astype(np.float32)
+        )
         field = stage.claim(Field(lattice=lattice, values=values))
         stage.canvas.paint(field, [(0.0, Tissue.ADRENAL)], 11 if side > 0 else 12)
 
@@ -167,12 +201,12 @@ def build_bladder(stage: Stage, urinary: Urinary) -> None:
     base = stage.body_points([(0, 36, -262 if female else -256)])[0]
     lattice, xyz = stage.lattice(base + np.array([[-70, -60, -12], [70, 75, 120]]), 4.0, stage.coarse_mm)
     if not female:
-        _genital(stage, urinary, base + (0, -6, -18), (1.25, 0.9, 1.0), 0)
+        _genital(stage, urinary, base + np.array((0, -6, -18)), (1.25, 0.9, 1.0), 0)
     room = np.maximum(1.5 - stage.taken(lattice), stage.on("cavity", lattice) + 4.0)
 
     def bag(r: float) -> Array:
         flat = 0.62 + 0.16 * min(urinary.bladder_ml / 300, 1.2)
-        centre = base + (0, 6, r * flat)
+        centre = base + np.array((0, 6, r * flat))
         return smooth_max(ellipsoid(xyz, centre.tolist(), (r * 1.12, r * 0.88, r * flat)), room, 8.0)
 
     values = keep_largest(fit_volume(bag, urinary.bladder_ml + 20, lattice.step_mm, 18, 95))

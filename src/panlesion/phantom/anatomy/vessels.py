@@ -14,7 +14,17 @@ AORTA: Knots = [
     (-16, -1, 95), (-11, 9, 62), (-8, 19, 36), (-6, 27, 5), (-6, 34, -35), (-6, 37, -72), (-3, 36, -106),
 ]  # fmt: skip
 _AORTA_RADII = (13.5, 15.5, 15.5, 13.5, 12.5, 12, 11.8, 11.5, 11.2, 10.8, 10.3, 9.8, 9.0, 8.5, 8.2)
-IVC: Knots = [(10, 28, -124), (18, 30, -102), (20, 32, -60), (21, 32, -20), (22, 30, 15), (25, 28, 45), (26, 30, 78), (22, 34, 104), (22, 36, 122)]
+IVC: Knots = [
+    (10, 28, -124),
+    (18, 30, -102),
+    (20, 32, -60),
+    (21, 32, -20),
+    (22, 30, 15),
+    (25, 28, 45),
+    (26, 30, 78),
+    (22, 34, 104),
+    (22, 36, 122),
+]
 _IVC_RADII = (9, 10, 10.5, 11, 12, 12, 12.5, 12.5, 12.5)
 
 
@@ -37,14 +47,15 @@ def build_arteries(stage: Stage) -> None:
         _tube(stage, [(2, 18, 226), (-12, 18, 260), (-20, 18, 304)], (5, 4, 3.8), c),
         _tube(stage, [(-8, 4, 226), (-24, 6, 262), (-46, 8, 292)], (5.5, 5, 4.5), c),
         _tube(stage, [(-6, 27, 24), (-6, 36, 22), (-2, 42, 21)], (4.5, 4, 3.5), c),
-        _tube(stage, [(-5, 34, 5), (-3, 44, -2), (-2, 49, -30), (0, 50, -70)], (4.5, 4, 3.6, 2.6), c),
+        _tube(stage, [(-5, 34, 5), (-3, 46, -4), (-2, 58, -35), (0, 68, -76)], (4.5, 4, 3.6, 2.6), c),
     ]
     field = stage.claim(stage.tube_field(branches))
     stage.canvas.paint(field, [(0.0, Tissue.ARTERIAL_BLOOD)], 0)
     for side, label in ((1, 52), (-1, 51)):
         outer = _tube(
             stage,
-            [(-3, 36, -104), (side * 14, 31, -128), (side * 38, 24, -164), (side * 56, 36, -202), (side * 70, 62, -240), (side * 74, 66, -268), (side * 76, 54, -345)],
+            [(-3, 36, -104), (side * 14, 31, -128), (side * 38, 24, -164), (side * 56, 36, -202),
+             (side * 70, 62, -240), (side * 74, 66, -268), (side * 76, 54, -345)],
             (6.5, 6, 5.4, 5, 4.7, 4.6, 4.2),
             c,
         )  # fmt: skip
@@ -63,7 +74,15 @@ def build_veins(stage: Stage) -> None:
         middle = (24.0, 24.0, -140.0) if side > 0 else (-14.0, 20.0, -142.0)
         tube = _tube(
             stage,
-            [start, middle, (side * 38, 13, -170), (side * 51, 23, -204), (side * 55, 54, -242), (side * 60, 60, -270), (side * 64, 44, -345)],
+            [
+                start,
+                middle,
+                (side * 38, 13, -170),
+                (side * 51, 23, -204),
+                (side * 55, 54, -242),
+                (side * 60, 60, -270),
+                (side * 64, 44, -345),
+            ],
             (8, 7.5, 6.6, 6.0, 6.0, 6.0, 5.4),
         )
         inner = _tube(stage, [(side * 37, 14, -168), (side * 34, -8, -194), (side * 38, -20, -214)], (5, 4.2, 3))
@@ -105,6 +124,7 @@ def build_oesophagus(stage: Stage, content_mm: float) -> None:
     ]  # fmt: skip
     tube = _tube(stage, knots, (6.5, 6.5, 7, 7, 7, 7.2, 7.5, 7.8, 8, 8.5))
     field = stage.tube_field([tube])
-    values = np.maximum(field.values, 1.0 - stage.taken(field.lattice))
+    # Where it is squeezed, a thin core stays and dents its neighbours.
+    values = np.minimum(np.maximum(field.values, 1.0 - stage.taken(field.lattice)), field.values + 4.0)
     field = stage.claim(Field(lattice=field.lattice, values=values), "oesophagus")
     stage.canvas.paint(field, [(0.0, Tissue.GUT_WALL), (-7.0 + content_mm, Tissue.GAS)], 42)

@@ -47,7 +47,7 @@ def draw_lung_tumour(site: Site, wanted: Wanted, rng: np.random.Generator) -> Pl
     features = {kind} | ({Feature.SPICULATED} if spiculated else set()) | ({Feature.LOBULATED} if lobulated else set())
     matter, target, more = _matter(site, wanted, reading, fitted, label, kind, rng)
     matter, mean, reading = fit_matter(matter, fitted, site, wanted, reading, rng, mean_hu=target)
-    strands = ()
+    strands: tuple[Strand, ...] = ()
     if not close and (Feature.PLEURAL_TAG in wanted.features or rng.random() < 0.35):
         strands = _pleural_tag(fitted, rng)
         features |= {Feature.PLEURAL_TAG} if strands else set()
@@ -81,7 +81,7 @@ def _matter(
     texture = texture_layer(rng, diameter)
     if kind is Feature.GROUND_GLASS:
         target = float(rng.uniform(*GROUND_GLASS_HU))
-        veil = Matter(base_hu=target, layers=(texture,), margin_mm=max(margin, 0.8), blend=Blend.VEIL, noise_seed=seed)
+        veil = Matter(base_hu=target, layers=(texture,), margin_mm=max(margin, 0.4), blend=Blend.VEIL, noise_seed=seed)
         return veil, round(target, 2), set()
     if kind is Feature.PART_SOLID:
         ragged = draw_field(rng, wavelength_mm=(max(3.0, diameter / 4), max(6.0, diameter)))
@@ -94,7 +94,7 @@ def _matter(
             ragged_mm=float(round(0.06 * diameter, 2)),
         )
         base = drawn(rng, GROUND_GLASS_HU)
-        return Matter(base_hu=base, layers=(core,), margin_mm=max(margin, 0.8), blend=Blend.VEIL, noise_seed=seed), None, set()
+        return Matter(base_hu=base, layers=(core,), margin_mm=max(margin, 0.4), blend=Blend.VEIL, noise_seed=seed), None, set()
     target = draw_mean_hu(site, wanted, label, rng)
     layers = [texture]
     features: set[Feature] = set()

@@ -10,6 +10,9 @@ from panlesion.synth.plan import Confine, Geometry, Spicule, WallPatch
 from panlesion.synth.shape.outline import render_outline
 from panlesion.synth.terrain import FAR_MM, Terrain, distance_mm
 
+# Roughness makes levels steeper than distances here and there.
+LEVEL_SLACK_MM = 3.0
+
 
 def render_level(geometry: Geometry, terrain: Terrain) -> NDArray[np.float32]:
     """Float32 (I, J, K): distance to the lesion's surface in mm to first order, negative inside."""
@@ -44,7 +47,7 @@ def _add_spicule(level: NDArray[np.float32], spicule: Spicule, grid: Grid) -> No
     if box.empty:
         return
     part = grid.crop(box)
-    offset = part.to_xyz(np.stack(np.indices(box.shape), axis=-1)) - np.asarray(spicule.base_xyz)
+    offset = part.to_xyz(np.moveaxis(np.indices(box.shape), 0, -1)) - np.asarray(spicule.base_xyz)
     axis = np.asarray(spicule.tip_xyz) - np.asarray(spicule.base_xyz)
     length = float(np.linalg.norm(axis))
     along = np.clip(offset @ axis / length**2, 0, 1)
@@ -77,16 +80,19 @@ def _wall_level(wall: WallPatch, terrain: Terrain) -> NDArray[np.float32]:
 
 
 def _confined(level: NDArray[np.float32], geometry: Geometry, terrain: Terrain) -> NDArray[np.float32]:
-    if geometry.confine is Confine.ORGAN:
-        level = np.maximum(level, -terrain.depth_mm)
-    elif geometry.confine is Confine.BULGE:
-        level = np.maximum(level, -terrain.depth_mm - np.float32(geometry.bulge_mm))
+    """Cut a level by what confines it. Distances are only transformed where the lesion reaches what they are from."""
+    inside = level < 0
+    if geometry.confine is not Confine.FREE and (inside & ~terrain.own).any():
+        over = np.float32(geometry.bulge_mm if geometry.confine is Confine.BULGE else 0.0)
+        level = np.maximum(level, -terrain.depth_mm - over)
     if geometry.confine is not Confine.ORGAN:
         level = np.where(terrain.forbidden, np.maximum(level, np.float32(1.0)), level)
-        if geometry.keep_gap_mm <= 0 and terrain.neighbours.any():
-            inside = distance_mm(~terrain.neighbours, terrain.grid.spacing_mm)
-            level = np.where(terrain.neighbours, np.maximum(level, inside - np.float32(geometry.into_neighbour_mm)), level)
-    if geometry.keep_gap_mm > 0 and terrain.neighbours.any():
+        if geometry.keep_gap_mm <= 0 and (inside & terrain.neighbours).any():
+            deep = distance_mm(~terrain.neighbours, terrain.grid.spacing_mm)
+            level = np.where(terrain.neighbours, np.maximum(level, deep - np.float32(geometry.into_neighbour_mm)), level)
+    # A level grows by at most one mm per mm, so a neighbour where it is larger than the gap is farther away than the gap.
+    near = level < geometry.keep_gap_mm + LEVEL_SLACK_MM
+    if geometry.keep_gap_mm > 0 and (near & terrain.neighbours).any():
         level = np.maximum(level, np.float32(geometry.keep_gap_mm) - terrain.gap_mm)
     return level
 

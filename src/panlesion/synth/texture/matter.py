@@ -50,9 +50,9 @@ def _share(layer: Layer, level: Array, field: Array | None, terrain: Terrain) ->
     return inner * _step((depth - np.float32(layer.start_mm)) / np.float32(layer.soft_mm)) if layer.start_mm > 0 else inner
 
 
-def _step(x: Array) -> Array:
+def _step(x: NDArray[np.floating]) -> Array:
     """Smooth step from 0 to 1, half-way at 0, nearly done at ±1."""
-    return np.float32(0.5) * (1 + np.tanh(2 * x))
+    return np.asarray(0.5 * (1 + np.tanh(2 * x)), dtype=np.float32)
 
 
 def _gradient_sd(field: Field) -> float:
