@@ -10,7 +10,9 @@ from real import FEATURES
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
+DECADES = (0.01, 0.1, 1, 10, 100, 1000)
 TICKS = (0.03, 0.05, 0.1, 0.2, 0.3, 1, 3, 5, 10, 20, 50, 100, 300, 1000)
+LOWEST_ROUGHNESS = 0.02
 LABELS = {
     "log_volume": "volume (ml)",
     "log_diameter": "diameter (mm)",
@@ -29,6 +31,9 @@ def draw_family(path: Path, title: str, real: NDArray, synthetic: NDArray) -> No
         logarithmic = name.startswith("log_")
         a, b = (np.exp(v[:, k]) if logarithmic else v[:, k] for v in (real, synthetic))
         low, high = np.percentile(np.r_[a, b], [0.5, 99.5])
+        if name == "log_roughness":  # masks of one or two slices have none; they count in the lowest bin
+            low = max(low, LOWEST_ROUGHNESS)
+            a, b = np.maximum(a, low), np.maximum(b, low)
         bins = np.geomspace(low, high, 22) if logarithmic else np.linspace(low, high, 22)
         axis.hist(a, bins, weights=np.full(len(a), 1 / len(a)), color="#8fb3d9", label=f"real, n = {len(a)}")
         axis.hist(
@@ -42,7 +47,7 @@ def draw_family(path: Path, title: str, real: NDArray, synthetic: NDArray) -> No
         )
         if logarithmic:
             axis.set_xscale("log")
-            ticks = [t for t in TICKS if low <= t <= high]
+            ticks = [t for t in (DECADES if high > 200 * low else TICKS) if low <= t <= high]
             axis.set_xticks(ticks, [f"{t:g}" for t in ticks])
             axis.minorticks_off()
         axis.set_xlabel(LABELS[name])

@@ -1,4 +1,5 @@
 import errno
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +46,28 @@ def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path):
     (tmp_path / ".hidden").write_text("mine")
     assert len(remove_partials(tmp_path)) == 2
     assert sorted(path.name for path in tmp_path.rglob("*")) == [".hidden", "Liver", "case"]
+
+
+def test_a_writer_whose_partial_was_removed_publishes_nothing(tmp_path):
+    with pytest.raises(FileNotFoundError), publishing(tmp_path / "one") as partial:
+        (partial / "a.txt").write_text("a")
+        assert remove_partials(tmp_path) == [partial]
+        assert not partial.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_partial_that_its_writer_publishes_meanwhile_is_left_alone(tmp_path, monkeypatch):
+    (tmp_path / ".case.partial-123").mkdir()
+    (tmp_path / ".case.partial-123" / "a.txt").write_text("a")
+    rename = Path.rename
+
+    def slower_than_the_writer(path, target):
+        rename(path, tmp_path / "case")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", slower_than_the_writer)
+    assert remove_partials(tmp_path) == []
+    assert (tmp_path / "case" / "a.txt").read_text() == "a"
 
 
 def test_text_is_replaced_whole(tmp_path):

@@ -81,15 +81,30 @@ def write_text(path: Path, text: str) -> None:
 
 
 def remove_partials(root: Path) -> list[Path]:
-    """Remove what killed writers left anywhere below `root`; call it only while nobody writes there."""
+    """Remove what killed writers left anywhere below `root`.
+
+    A writer that is still alive (the worker of a killed run, busy with its last case) loses its folder whole and fails; it can
+    never publish a folder that was half removed.
+    """
     removed = []
     for parent, folders, files in os.walk(root):
         for name in [name for name in folders if _PARTIAL_FOLDER.match(name)]:
             folders.remove(name)
-            shutil.rmtree(Path(parent, name))
-            removed.append(Path(parent, name))
+            if _removed(Path(parent, name)):
+                removed.append(Path(parent, name))
         for name in files:
             if _PARTIAL_FILE.match(name):
-                Path(parent, name).unlink()
+                Path(parent, name).unlink(missing_ok=True)
                 removed.append(Path(parent, name))
     return removed
+
+
+def _removed(partial: Path) -> bool:
+    """Take the folder away from its writer in one step before emptying it; False when the writer was faster."""
+    taken = partial.with_name(f".removed-{partial.name.lstrip('.')}.partial-{os.getpid()}")
+    try:
+        partial.rename(taken)
+    except FileNotFoundError:
+        return False
+    shutil.rmtree(taken)
+    return True

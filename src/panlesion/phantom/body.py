@@ -1,7 +1,8 @@
 """`Body`: a drawn human torso, and its rendering to a tissue map and an organ map."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,19 @@ class Body:
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Self:
+        """The body of a record made by `as_dict`, also after a round trip through JSON."""
+        parts = {
+            "physique": Physique, "heart": Heart, "lungs": Lungs, "liver": Liver,
+            "foregut": Foregut, "urinary": Urinary, "colon": Colon, "bowel": Bowel,
+        }  # fmt: skip
+        return cls(**{name: part(**{k: _as_tuple(v) for k, v in record[name].items()}) for name, part in parts.items()})
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(_as_tuple(v) for v in value) if isinstance(value, list | tuple) else value
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Drawn:
@@ -55,7 +69,16 @@ class Drawn:
 
 
 def draw_body(rng: np.random.Generator, *, sex: str | None = None, age: float | None = None, bmi: float | None = None) -> Body:
-    """Draw a torso; what is given is not drawn."""
+    """Draw a torso; what is given is not drawn.
+
+    `sex`: "female" or "male"; `age`: 20 to 90 years; `bmi`: 15 to 45.
+    """
+    if sex not in (None, "female", "male"):
+        raise ValueError(f'sex is {sex!r}; it must be "female", "male" or None')
+    if age is not None and not 20 <= age <= 90:
+        raise ValueError(f"age is {age}; only adults of 20 to 90 years can be drawn")
+    if bmi is not None and not 15 <= bmi <= 45:
+        raise ValueError(f"bmi is {bmi}; it must lie in 15 to 45")
     physique = draw_physique(rng, sex, age, bmi)
     female = physique.female
     # Organs grow with body size, less than in proportion (ours; liver: Vauthey et al. 2002 on body surface).

@@ -25,6 +25,7 @@ REACH_MM = 25.0
 EDGE_SDS = 3.0
 # Bone does not give way, and what lies within this many mm of it only in part.
 STIFF_MM = 8.0
+FEWEST_CENTRED = 40
 # The median distance from the centre of a ball's points is 0.794 of its radius.
 MEDIAN_TO_RADIUS = 1.26
 
@@ -48,6 +49,10 @@ def blend(
     """Lay a lesion's noise-free `hu` into its terrain; `level` is its signed distance in mm."""
     host, labels = terrain.ct.hu.astype(np.float32), terrain.organs.labels
     grain = render_noise(noise, terrain.grid.shape, matter.noise_seed)
+    inside = level < 0
+    if np.count_nonzero(inside) >= FEWEST_CENTRED:
+        # The report states a mean: noise must not shift it.
+        grain -= grain[inside].mean()
     if matter.push > 0:
         host, labels = _displaced(host, labels, level, matter.push, centre_xyz, terrain, grain, noise)
     alpha, paint = mixed(matter, hu, level, host, centre_xyz, terrain.grid, psf_mm)

@@ -26,6 +26,7 @@ HU_RANGE = (-1024, 3071)
 DRAWS = 12
 FAINT_HU = 20.0
 FAINT_SDS = 2.0
+SMALL_VOXELS = 8.0
 CASE_DRAWS = 4
 
 
@@ -174,22 +175,24 @@ def _draw_verified(
         plan = draw_lesion(host, type, rng, wanted=wanted, others=others)
         rendered = render_lesion(plan, host, ct, organs)
         check = verify(rendered, host, hu, labels)
-        rendered, check = _settled_surface(rendered, check, wanted)
+        rendered, check = settled_surface(rendered, check, max(host.ct.grid.spacing_mm), wanted)
         if not check.failures:
             return rendered, check, draw
         failures = check.failures
     raise VerifyError(f"{CASE_DRAWS} draws of a {type} in {host.id} were not true to their report; last: {'; '.join(failures)}")
 
 
-def _settled_surface(rendered: Rendered, check: Check, wanted: Wanted | None) -> tuple[Rendered, Check]:
-    """Where a lesion hardly stands out, noise decides how sharp its margin reads: the report then says what was measured.
+def settled_surface(rendered: Rendered, check: Check, voxel_mm: float, wanted: Wanted | None = None) -> tuple[Rendered, Check]:
+    """Where more than the drawn margin decides how sharp a lesion reads, the report says what was measured.
 
-    Faint means a contrast below `FAINT_HU` or below `FAINT_SDS` of the lesion's own heterogeneity. A margin that the caller
-    asked for is not renamed.
+    That is so for faint lesions (contrast below `FAINT_HU` or `FAINT_SDS` of their own heterogeneity: noise decides), in
+    hollow organs (the wall and its content decide as well) and for lesions fewer than `SMALL_VOXELS` across (the grid
+    decides). A margin that the caller asked for is not renamed.
     """
     measured, spec = check.attributes, rendered.plan.spec
     faint = abs(measured.margin.contrast_hu) < max(FAINT_HU, FAINT_SDS * measured.heterogeneity_sd_hu)
-    if measured.surface is spec.surface or not faint or (wanted is not None and wanted.surface is not None):
+    unsure = faint or TYPES[spec.type].hollow or spec.diameter_mm < SMALL_VOXELS * voxel_mm
+    if measured.surface is spec.surface or not unsure or (wanted is not None and wanted.surface is not None):
         return rendered, check
     rendered = replace(rendered, plan=replace(rendered.plan, spec=replace(spec, surface=measured.surface)))
     return rendered, replace(check, failures=[one for one in check.failures if not one.startswith("surface")])

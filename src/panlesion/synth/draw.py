@@ -11,7 +11,6 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from panlesion.ct.volume import Box, Vector3
 from panlesion.errors import PlacementError
@@ -41,13 +40,15 @@ T = TypeVar("T")
 # Readings are drawn clear of the thresholds they are measured by: a reading on the fence would be a coin toss.
 GUARD_HU = 4.0
 # SD of an ill-defined margin's error function, in units of the rule's threshold; and how much body it needs around it.
-ILL_DEFINED_SHARE = (1.8, 3.2)
-BODY_PER_MARGIN = 4.5
+# (The rule takes medians, so of the margin's variance only the fading half counts fully.)
+ILL_DEFINED_SHARE = (2.3, 3.6)
+BODY_PER_MARGIN = 3.6
 HOMOGENEOUS_SHARE = 0.45
 # Smaller lesions have no room for clumps that a reader would call heterogeneous.
 HETEROGENEOUS_FROM_MM = 18.0
 HETEROGENEOUS_SHARE = (1.4, 2.0)
 SIZE_TOLERANCE = 0.03
+WHOLE_CORE = 0.5
 KEEP_GAP_MM = 3.0
 # Boxes of more voxels than this are thinned for drawing, to a spacing of at most FITTING_MM.
 FITTING_VOXELS = 80_000
@@ -218,7 +219,7 @@ def fit_geometry(
                 return fitted
             finest = True
             continue
-        geometry = scaled(geometry, float(np.clip(diameter_mm / measured, 0.6, 1.5)), centre_xyz)
+        geometry = scaled(geometry, float(np.clip(diameter_mm / max(measured, 1e-3), 0.6, 1.5)), centre_xyz)
     raise PlacementError(
         f"a {site.type} of {diameter_mm:.1f} mm in {site.host.id} came out {measured:.1f} mm where it was placed: "
         "the organ cuts it; use another place or a smaller diameter"
@@ -291,17 +292,14 @@ def fit_matter(
         ragged = draw_field(rng, wavelength_mm=(max(3.0, 2 * matter.margin_mm), max(8.0, 6 * matter.margin_mm)))
         matter = replace(matter, margin_field=ragged)
     core = core_of(fitted.scene, float(np.hypot(rms_mm(facts.psf_mm), matter.margin_mm)))
-    host = ndimage.gaussian_filter(terrain.ct.hu.astype(np.float32), [SMOOTHING_MM / v for v in terrain.grid.spacing_mm])
+    host = terrain.ct.hu.astype(np.float32)
 
-    def seen(made: Matter) -> tuple[NDArray[np.float32], float, float]:
-        """Coarse HU (N,) of the core in the finished image but for noise, mean of the matter alone, weight of its base."""
+    def seen(made: Matter) -> tuple[NDArray[np.float32], NDArray[np.float32], float, float]:
+        """Finished image (I, J, K) but for noise, its coarse HU (N,) in the core, the matter's own mean, its base's weight."""
         hu, weight = render_matter(made, fitted.level, fitted.centre_xyz, terrain)
         alpha, paint = mixed(made, hu, fitted.level, host, fitted.centre_xyz, terrain.grid, facts.psf_mm)
-        return (
-            _coarse(host * (1 - alpha) + paint, core, terrain.grid.spacing_mm),
-            float(hu[core].mean()),
-            float(weight[core].mean()),
-        )
+        image = host * (1 - alpha) + paint
+        return image, _coarse(image, core, terrain.grid.spacing_mm), float(hu[core].mean()), float(weight[core].mean())
 
     def textured(amplitude: float) -> Matter:
         return replace(
@@ -309,19 +307,26 @@ def fit_matter(
             layers=tuple(replace(la, hu=round(amplitude, 3)) if la.kind is LayerKind.TEXTURE else la for la in matter.layers),
         )
 
-    plain, mean, share = seen(textured(0.0))
+    image, plain, mean, share = seen(textured(0.0))
     if mean_hu is not None and share > 0.15:
         matter = replace(matter, base_hu=round(matter.base_hu + (mean_hu - mean) / share, 3))
-        plain, mean, share = seen(textured(0.0))
+        image, plain, mean, share = seen(textured(0.0))
     if any(layer.kind is LayerKind.TEXTURE for layer in matter.layers):
-        wave = seen(textured(1.0))[0] - plain
+        wave = seen(textured(1.0))[1] - plain
         # The texture must not move the mean: what it adds to the core is taken off the base.
         amplitude = _amplitude(plain, wave, target_sd)
         matter = replace(
             textured(amplitude), base_hu=round(matter.base_hu - amplitude * float(wave.mean()) / max(share, 0.15), 3)
         )
-        plain = seen(matter)[0]
-    return matter, float(plain.mean()), _settled(reading, wanted, float(plain.std()), threshold)
+        image, plain, mean, share = seen(matter)
+    # How much of the edge the measured core leaves out depends on the measured edge: both extremes must read the same.
+    whole = core_of(fitted.scene, WHOLE_CORE * rms_mm(facts.psf_mm))
+    wide = _coarse(image, whole, terrain.grid.spacing_mm)
+    reading = _settled(reading, wanted, (float(plain.std()), float(wide.std())), threshold)
+    label = fitted.terrain.organ_label
+    if density_of(site, float(wide.mean()), label)[0] is not density_of(site, float(plain.mean()), label)[0]:
+        raise PlacementError("density came out on the fence: core and whole lesion fall into different classes")
+    return matter, float(plain.mean()), reading
 
 
 def _coarse(hu: NDArray[np.float32], core: NDArray[np.bool_], spacing_mm: Vector3) -> NDArray[np.float32]:
@@ -332,10 +337,12 @@ def _coarse(hu: NDArray[np.float32], core: NDArray[np.bool_], spacing_mm: Vector
     return smoothed(hu[box.slices] * weight, weight, (i, j, k))[core[box.slices]]
 
 
-def _settled(reading: Reading, wanted: Wanted, sd_hu: float, threshold_hu: float) -> Reading:
-    if 0.75 * threshold_hu < sd_hu < 1.3 * threshold_hu:
-        raise PlacementError(f"heterogeneity came out on the fence: SD {sd_hu:.1f} HU against a threshold of {threshold_hu} HU")
-    heterogeneity = Heterogeneity.HETEROGENEOUS if sd_hu > threshold_hu else Heterogeneity.HOMOGENEOUS
+def _settled(reading: Reading, wanted: Wanted, sds_hu: tuple[float, float], threshold_hu: float) -> Reading:
+    """The reading with the heterogeneity that both SDs (of the core and of nearly the whole lesion) agree on."""
+    low, high = min(sds_hu), max(sds_hu)
+    if low < 1.3 * threshold_hu and high > 0.8 * threshold_hu:
+        raise PlacementError(f"heterogeneity came out on the fence: SD {low:.1f}-{high:.1f} HU, threshold {threshold_hu} HU")
+    heterogeneity = Heterogeneity.HETEROGENEOUS if low > threshold_hu else Heterogeneity.HOMOGENEOUS
     if wanted.heterogeneity not in (None, heterogeneity):
         raise PlacementError(f"the lesion came out {heterogeneity!r}, not {wanted.heterogeneity!r}")
     return replace(reading, heterogeneity=heterogeneity)

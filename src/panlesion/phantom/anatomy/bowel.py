@@ -23,7 +23,7 @@ class Bowel:
 
 
 def draw_bowel(rng: np.random.Generator, visceral: float) -> Bowel:
-    """Loops 20 to 27 mm across (normal below 30: Gazelle et al. 1994), more fat between them in larger bellies (ours)."""
+    """Loops 20 to 27 mm across (normal below 30), more fat between them in larger bellies (ours)."""
     return Bowel(
         radius_mm=float(rng.uniform(10.5, 13.5)),
         gap_mm=float(np.clip(rng.uniform(1.2, 2.6) + 7.0 * (visceral - 1), 1.0, 4.5)),

@@ -134,7 +134,13 @@ def build_stomach(stage: Stage, foregut: Foregut) -> None:
         tube = stage.sweep(lattice, curve(axis, shape * r, 6.0), 8.0)[0]
         return np.maximum(smooth_max(smooth_min(tube, cardia, 12.0), bounds, 6.0), bounds)
 
-    values = keep_largest(fit_volume(bag, foregut.stomach_ml, lattice.step_mm, 18, 62, rounds=6))
+    values = fit_volume(bag, foregut.stomach_ml, lattice.step_mm, 18, 62, rounds=6)
+    # The cardia always reaches the oesophagus, however full the dome is.
+    neck = np.minimum(
+        capsule(xyz, entry[0].tolist(), entry[1].tolist(), (6.0, 7.0)),
+        capsule(xyz, entry[1].tolist(), axis[1].tolist(), (7.0, 9.0)),
+    )
+    values = keep_largest(np.minimum(values, neck))
     field = stage.claim(Field(lattice=lattice, values=values), "stomach")
     inside = values < -4.0
     j = np.broadcast_to(-lattice.axes_lps_mm()[1][:, None], lattice.shape)

@@ -40,7 +40,7 @@ def draw_liver(rng: np.random.Generator, female: bool, size: float) -> Liver:
     """Draw liver and gallbladder.
 
     Liver 1650 (SD 250) ml in men, 1350 (220) in women (ICRP 89: 1800 and 1400 g; Geraghty et al. 2004: 1710 and 1411 ml);
-    fasting gallbladder 30 (SD 13) ml (Dodds et al. 1985; Caroli-Bosc et al. 1998: 10 to 60 ml).
+    fasting gallbladder 30 (SD 13) ml (12 to 60, ours; ICRP 89: 58 and 48 ml of bile when full).
     """
     mean, sd = (1350, 170) if female else (1620, 200)
     return Liver(

@@ -15,7 +15,8 @@ def build_psoas(stage: Stage) -> None:
         psoas = curve(
             stage.body_points(
                 [(side * 25, -4, 14), (side * 33, -2, -22), (side * 40, 0, -62), (side * 47, 4, -104),
-                 (side * 55, 14, -148), (side * 72, 32, -190), (side * 87, 42, -226), (side * 99, 34, -262), (side * 112, -6, -305)]
+                 (side * 55, 14, -148), (side * 72, 32, -190), (side * 87, 42, -226),
+                 (side * 99, 34, -262), (side * 112, -6, -305)]
             ),
             np.array([5, 11, 15.5, 18.5, 18.5, 16, 14, 13, 8]) * m,
         )  # fmt: skip

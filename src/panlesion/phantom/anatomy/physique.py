@@ -74,8 +74,8 @@ def draw_physique(rng: np.random.Generator, sex: str | None, age: float | None, 
     """Draw a body's build.
 
     Stature: 176 (SD 7) cm in men, 163 (6.5) in women (ICRP 89 reference adults: 176 and 163 cm); BMI: skewed around 26
-    (NCD-RisC 2016 for high-income countries), 17 to 40. Subcutaneous fat at the navel: 8 to 50 mm, thicker in women at the
-    same BMI (Storz et al. 2012 give 24 and 31 mm as CT means at BMI 27). Visceral fat grows with BMI, age and in men.
+    (NCD-RisC 2016 for high-income countries), 17 to 40. Subcutaneous fat at the navel: 7 to 55 mm, thicker in women at the
+    same BMI (ours). Visceral fat grows with BMI, age and in men.
     """
     sex = sex if sex is not None else str(rng.choice(["female", "male"]))
     female = sex == "female"

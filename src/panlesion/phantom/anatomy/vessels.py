@@ -122,7 +122,9 @@ def build_oesophagus(stage: Stage, content_mm: float) -> None:
         (-2, 15, 312), (-4, 3, 266), (-5, -4, 234), (-5, -9, 208), (-3, -10, 184), (-4, -8, 158), (-7, 2, 125), (-10, 16, 98),
         (-17, 24, 82), (-26, 30, 72),
     ]  # fmt: skip
-    tube = _tube(stage, knots, (6.5, 6.5, 7, 7, 7, 7.2, 7.5, 7.8, 8, 8.5))
+    # The hiatus and the junction with the stomach move with the diaphragm.
+    points = np.concatenate([stage.body_points(knots[:-3]), stage.organ_points(knots[-3:])])
+    tube = curve(points, (6.5, 6.5, 7, 7, 7, 7.2, 7.5, 7.8, 8, 8.5))
     field = stage.tube_field([tube])
     # Where it is squeezed, a thin core stays and dents its neighbours.
     values = np.minimum(np.maximum(field.values, 1.0 - stage.taken(field.lattice)), field.values + 4.0)
