@@ -1,6 +1,7 @@
 """Simple hosts with known truth: blocks of organs in fat with air around them, blurred, with noise of a known correlation."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 from scipy import ndimage
@@ -88,8 +89,9 @@ def blocks_host(
     return Host(id="blocks", ct=ct, organs=organs, facts=measure_host(ct, organs, phase=phase))
 
 
+@cache
 def liver_host(**how) -> Host:
-    """One large block of liver with a little muscle beside it."""
+    """One large block of liver with a little muscle beside it. Made once per kind: hosts are never changed."""
     blocks = {LIVER: ((-36.0, -32.0, -28.0), (26.0, 32.0, 28.0)), PSOAS: ((30.0, -30.0, -28.0), (39.0, 32.0, 28.0))}
     return blocks_host(blocks, **how)
 

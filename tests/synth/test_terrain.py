@@ -69,7 +69,7 @@ def test_neighbours_are_other_labelled_organs_or_nothing_for_stones() -> None:
 
 
 def test_everything_outside_a_lung_is_its_neighbour_but_not_the_vessels_within() -> None:
-    grid = grid_of((60.0, 60.0, 40.0))
+    grid = grid_of((70.0, 70.0, 50.0))
     labels = np.zeros(grid.shape, dtype=np.uint8)
     labels[block(grid, (-25.0, -25.0, -15.0), (25.0, 25.0, 15.0))] = 13
     labels[block(grid, (-2.0, -2.0, -15.0), (2.0, 2.0, 15.0))] = 0

@@ -36,9 +36,9 @@ class ShapeFeatures:
     `diameter_mm`: largest distance between the centres of two voxels. `axes_mm`: full lengths of the ellipsoid with the same
     second moments, longest first. `extent_mm`: size of the tightest box along the array axes. `solidity`: share of the
     convex hull's voxels that are in the mask; 1 for a convex body. `roughness`: RMS distance of the surface from that
-    ellipsoid, after the mean offset, as a share of the mean radius (0 where the mask is thinner than the smoothing, as on one
-    slice). `elongation` and `flatness`: second and third axis over
-    the first (the names and formulas of the Image Biomarker Standardisation Initiative, Zwanenburg et al., Radiology 2020).
+    ellipsoid, after the mean offset, as a share of the mean radius (0 where the mask is thinner than the smoothing, as on
+    one slice). `elongation` and `flatness`: second and third axis over the first (names and formulas of the Image Biomarker
+    Standardisation Initiative, Zwanenburg et al., Radiology 2020).
     """
 
     volume_ml: float

@@ -12,7 +12,15 @@ from panlesion.phantom.anatomy.bowel import Bowel, build_bowel, draw_bowel
 from panlesion.phantom.anatomy.cage import build_cage
 from panlesion.phantom.anatomy.canvas import Canvas
 from panlesion.phantom.anatomy.colon import Colon, build_colon, draw_colon
-from panlesion.phantom.anatomy.foregut import Foregut, build_duodenum, build_pancreas, build_spleen, build_stomach, draw_foregut
+from panlesion.phantom.anatomy.foregut import (
+    Foregut,
+    build_duodenum,
+    build_pancreas,
+    build_spleen,
+    build_stomach,
+    draw_foregut,
+    reserve_stomach,
+)
 from panlesion.phantom.anatomy.heart import Heart, build_heart, build_pulmonary_veins, draw_heart
 from panlesion.phantom.anatomy.liver import Liver, build_gallbladder, build_liver, build_portal, draw_liver
 from panlesion.phantom.anatomy.lungs import Lungs, build_airways, build_lungs, draw_lungs
@@ -83,7 +91,7 @@ def draw_body(rng: np.random.Generator, *, sex: str | None = None, age: float | 
     female = physique.female
     # Organs grow with body size, less than in proportion (ours; liver: Vauthey et al. 2002 on body surface).
     size = physique.breadth * physique.depth * physique.length
-    size = float(np.clip(size / (0.87 if female else 1.06), 0.7, 1.4) ** 0.7)
+    size = float(np.clip(size / (0.87 if female else 1.06), 0.65, 1.4) ** 0.85)
     return Body(
         physique=physique,
         heart=draw_heart(rng, female, size),
@@ -91,7 +99,7 @@ def draw_body(rng: np.random.Generator, *, sex: str | None = None, age: float | 
         liver=draw_liver(rng, female, size),
         foregut=draw_foregut(rng, female, physique.age, size),
         urinary=draw_urinary(rng, female, physique.age, size),
-        colon=draw_colon(rng),
+        colon=draw_colon(rng, size),
         bowel=draw_bowel(rng, physique.visceral),
     )
 
@@ -124,6 +132,7 @@ def render_body(body: Body, grid: Grid) -> Drawn:
     build_portal(stage)
     build_duodenum(stage, body.foregut)
     build_pancreas(stage, body.foregut)
+    reserve_stomach(stage)
     build_bladder(stage, body.urinary)
     build_gallbladder(stage, body.liver)
     build_colon(stage, body.colon)

@@ -1,5 +1,7 @@
 """A geometry's level is a distance, has the drawn volume on any grid, and respects its organ and its neighbours."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -70,16 +72,17 @@ def test_what_stays_within_the_organ_never_leaves_it(offset_mm) -> None:
 
 @pytest.mark.parametrize("bulge_mm", [2.0, 5.0])
 def test_a_bulge_rises_over_the_organ_by_no_more_than_told(bulge_mm) -> None:
-    terrain = terrain_of(liver_host())
-    geometry = Geometry(parts=(ball((-34.0, 0.0, 0.0), 12.0),), confine=Confine.BULGE, bulge_mm=bulge_mm)
+    terrain = terrain_of(liver_host(size_mm=(100.0, 100.0, 80.0)))
+    geometry = Geometry(parts=(ball((-5.0, 30.0, 0.0), 12.0),), confine=Confine.BULGE, bulge_mm=bulge_mm)
     outside = (render_level(geometry, terrain) < 0) & ~terrain.own
     rise = ndimage.distance_transform_edt(~terrain.own, sampling=terrain.grid.spacing_mm)[outside].max() - 0.5
     assert bulge_mm - 1.0 <= rise <= bulge_mm + 0.1
 
 
-def kidney_beside_spleen(gap_mm: float = 5.0, **how):
-    blocks = {KIDNEY: ((-36.0, -25.0, -20.0), (0.0, 25.0, 20.0)), SPLEEN: ((gap_mm, -25.0, -20.0), (36.0, 25.0, 20.0))}
-    return terrain_of(blocks_host(blocks, **how), LesionType.KIDNEY_TUMOR, KIDNEY)
+@cache
+def kidney_beside_spleen() -> Terrain:
+    blocks = {KIDNEY: ((-18.0, -16.0, -16.0), (0.0, 16.0, 16.0)), SPLEEN: ((5.0, -16.0, -16.0), (18.0, 16.0, 16.0))}
+    return terrain_of(blocks_host(blocks, size_mm=(60.0, 56.0, 56.0)), LesionType.KIDNEY_TUMOR, KIDNEY)
 
 
 @pytest.mark.parametrize("keep_gap_mm", [3.0, 3.75, 6.0])

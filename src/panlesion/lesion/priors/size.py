@@ -70,7 +70,8 @@ SIZES: Mapping[LesionType, SizePrior] = MappingProxyType(
         LesionType.GALLSTONE: SizePrior(
             family="stone",
             diameter_mm=(3, 6, 10, 16, 35),
-            source="Bortoff et al., RadioGraphics 2000;20:751",
+            source="shape: radii of kidney cysts under 30 mm with half their roughness (ours); sizes: Bortoff et al., "
+            "RadioGraphics 2000;20:751",
         ),
         LesionType.PANCREAS_TUMOR: SizePrior(family="pancreas_tumour", source="MSD and Radboud (ULS23) pancreas tumours"),
         LesionType.PANCREAS_CYST: SizePrior(

@@ -34,11 +34,11 @@ class Colon:
     fluid: tuple[bool, ...]
 
 
-def draw_colon(rng: np.random.Generator) -> Colon:
+def draw_colon(rng: np.random.Generator, size: float) -> Colon:
     """Draw the colon: calibre 50 to 60 mm in the caecum, 30 in the sigmoid; gas and stool in every proportion (ours)."""
     gas = np.clip(rng.beta(0.9, 1.1, 12) * rng.uniform(0.6, 1.3), 0, 1)
     return Colon(
-        scale=float(rng.uniform(0.88, 1.22)),
+        scale=float(rng.uniform(0.88, 1.2) * size**0.5),
         sag_mm=float(rng.uniform(-12, 38)),
         sway_mm=float(rng.normal(0, 10)),
         haustrum_mm=float(rng.uniform(26, 36)),
@@ -61,7 +61,9 @@ def build_colon(stage: Stage, colon: Colon) -> None:
     depth = np.interp(np.linspace(0, 1, 64), [0, 0.55, 0.8, 0.86, 1], [4.6, 4.0, 2.6, 0.6, 0.0])
     pleat = np.float32(1.0) - np.abs(np.sin(along * np.float32(np.pi / colon.haustrum_mm))) ** np.float32(0.7)
     values = values + depth[np.clip(along * np.float32(64 / total), 0, 63).astype(np.intp)].astype(np.float32) * pleat
-    room = np.maximum(1.2 - stage.taken(lattice), stage.on("cavity", lattice) + 3.5)
+    room = np.maximum(
+        1.2 - np.minimum(stage.taken(lattice), stage.on("stomach room", lattice)), stage.on("cavity", lattice) + 3.5
+    )
     room = np.maximum(room, stage.on("diaphragm", lattice) + 4.0)
     values = keep_largest(np.maximum(values, room).astype(np.float32))
     field = stage.claim(Field(lattice=lattice, values=values), "colon")

@@ -38,12 +38,12 @@ def draw_foregut(rng: np.random.Generator, female: bool, age: float, size: float
     """
     gas = float(rng.uniform(2.0, 4.5)) if rng.random() < 0.45 else 0.0
     return Foregut(
-        stomach_ml=float(np.clip(rng.lognormal(np.log(360), 0.30), 190, 650)),
+        stomach_ml=float(np.clip(rng.lognormal(np.log(360), 0.30) * size, 170, 650)),
         gas_share=float(rng.uniform(0.15, 0.55)),
         duodenum_radius_mm=float(rng.uniform(10.5, 13.0)),
         pancreas_ml=float(np.clip(rng.normal(72 if female else 84, 12) * (1 - 0.007 * max(age - 60, 0)) * size, 42, 125)),
         lobulation_mm=float(0.8 + 0.012 * max(age - 40, 0) + rng.uniform(0, 0.4)),
-        spleen_ml=float(np.clip(rng.lognormal(np.log(165 if female else 205), 0.25), 90, 380)),
+        spleen_ml=float(np.clip(rng.lognormal(np.log(165 if female else 205), 0.25) * size, 80, 380)),
         spleen_shift_mm=(float(rng.normal(0, 2)), float(rng.normal(0, 4)), float(rng.normal(0, 5))),
         oesophagus_gas_mm=gas,
         seed=int(rng.integers(2**31)),
@@ -105,7 +105,9 @@ def build_spleen(stage: Stage, foregut: Foregut) -> None:
     """Spleen under the left dome along the tenth rib, hollowed by stomach and kidney; claims "spleen"."""
     centre = stage.organ_points(np.array([[-112.0, -22.0, 42.0]]) + foregut.spleen_shift_mm)[0]
     lattice, xyz = stage.lattice(centre, 95.0, stage.coarse_mm)
-    bounds = np.maximum(stage.on("abdomen", lattice) + 1.0, 1.5 - stage.taken(lattice))
+    bounds = np.maximum(
+        stage.on("abdomen", lattice) + 1.0, 1.5 - np.minimum(stage.taken(lattice), stage.on("stomach room", lattice))
+    )
     hollow = ellipsoid(xyz, stage.organ_points([(-54, 22, 56)])[0].tolist(), (40, 44, 62))
     shape = ellipsoid(xyz, centre.tolist(), (34, 46, 62), (-28, 8, 0)) + waves(
         lattice.axes_lps_mm(), foregut.seed + 1, 45.0
@@ -115,9 +117,21 @@ def build_spleen(stage: Stage, foregut: Foregut) -> None:
     def whole(t: float) -> Array:
         return np.maximum(smooth_max(shape - np.float32(t), bounds, 4.0), bounds)
 
-    values = keep_largest(fit_volume(whole, foregut.spleen_ml, lattice.step_mm, -30, 40))
+    values = keep_largest(fit_volume(whole, foregut.spleen_ml, lattice.step_mm, -30, 60))
     field = stage.claim(Field(lattice=lattice, values=values), "spleen")
     stage.canvas.paint(field, [(0.0, Tissue.SPLEEN)], 1)
+
+
+def reserve_stomach(stage: Stage) -> None:
+    """Keep room for the stomach: "stomach core", its way from oesophagus to pylorus; "stomach room", with the fundus."""
+    points = [(-27, 30, 71), (-52, 22, 66), (-74, 28, 46), (-70, 48, 18), (-44, 72, -12), (-8, 84, -20), _PYLORUS]
+    tube = curve(stage.organ_points(points), [6, 9, 12, 12, 10, 9, 6])
+    core = stage.tube_field([tube])
+    b = stage.frame.physique.breadth**1.5
+    stage.fields["stomach core"] = core
+    lattice, xyz = stage.lattice(tube.points, 60.0, stage.coarse_mm)
+    fundus = ellipsoid(xyz, stage.organ_points([(-67, 17, 48)])[0].tolist(), (30 * b, 35 * b, 46 * b))
+    stage.fields["stomach room"] = Field(lattice=lattice, values=np.minimum(core.on(lattice), fundus))
 
 
 def build_stomach(stage: Stage, foregut: Foregut) -> None:
@@ -135,12 +149,8 @@ def build_stomach(stage: Stage, foregut: Foregut) -> None:
         return np.maximum(smooth_max(smooth_min(tube, cardia, 12.0), bounds, 6.0), bounds)
 
     values = fit_volume(bag, foregut.stomach_ml, lattice.step_mm, 18, 62, rounds=6)
-    # The cardia always reaches the oesophagus, however full the dome is.
-    neck = np.minimum(
-        capsule(xyz, entry[0].tolist(), entry[1].tolist(), (6.0, 7.0)),
-        capsule(xyz, entry[1].tolist(), axis[1].tolist(), (7.0, 9.0)),
-    )
-    values = keep_largest(np.minimum(values, neck))
+    # The way from the oesophagus to the pylorus stays open, however full the dome is.
+    values = keep_largest(np.minimum(values, stage.on("stomach core", lattice)))
     field = stage.claim(Field(lattice=lattice, values=values), "stomach")
     inside = values < -4.0
     j = np.broadcast_to(-lattice.axes_lps_mm()[1][:, None], lattice.shape)

@@ -44,7 +44,7 @@ def draw_liver(rng: np.random.Generator, female: bool, size: float) -> Liver:
     """
     mean, sd = (1350, 170) if female else (1620, 200)
     return Liver(
-        volume_ml=float(np.clip(rng.normal(mean, sd) * size, 900, 2300)),
+        volume_ml=float(np.clip(rng.normal(mean, sd) * size, 850, 2300)),
         left_reach=float(rng.uniform(0.8, 1.15)),
         low_tip_mm=float(rng.normal(0, 8)),
         gallbladder_ml=float(np.clip(rng.normal(30, 11), 12, 60)),
@@ -80,9 +80,8 @@ def build_liver(stage: Stage, liver: Liver) -> None:
     corners = stage.organ_points([(-95, -75, -105), (142, 120, 135)])
     lattice, xyz = stage.lattice(corners, 8.0, stage.coarse_mm)
     yields = np.minimum(stage.on("kidney_right", lattice), stage.on("colon", lattice))
-    cuts = np.maximum(0.3 - stage.taken(lattice), 1.8 - yields)
-    fundus = ellipsoid(xyz, stage.organ_points([(-68, 14, 50)])[0].tolist(), (36, 40, 52))
-    bounds = np.maximum(np.maximum(stage.on("abdomen", lattice) + 1.0, -fundus), cuts)
+    cuts = np.maximum(0.3 - stage.taken(lattice), 1.8 - np.minimum(yields, stage.on("stomach room", lattice)))
+    bounds = np.maximum(stage.on("abdomen", lattice) + 1.0, cuts)
     right, left = _lobes(stage, liver, xyz)
     rough = waves(lattice.axes_lps_mm(), liver.seed, 70.0) * np.float32(1.6)
     carved = _carved(stage, liver, xyz)
@@ -91,10 +90,10 @@ def build_liver(stage: Stage, liver: Liver) -> None:
         # A liver that does not fit into its niche widens it at the expense of its neighbours.
         # The left lobe varies less in thickness than the right in size.
         solid = smooth_min(right - np.float32(t), left - np.float32(0.35 * t), 24.0) + rough
-        inside = smooth_max(solid, carved - np.float32(0.6 * max(t, 0.0)), 8.0)
+        inside = smooth_max(solid, carved - np.float32(0.75 * max(t, 0.0)), 8.0)
         return np.maximum(smooth_max(inside, bounds, 4.0), bounds)
 
-    values = keep_largest(fit_volume(whole, liver.volume_ml, lattice.step_mm, -45, 45))
+    values = keep_largest(fit_volume(whole, liver.volume_ml, lattice.step_mm, -45, 75, rounds=9))
     field = Field(lattice=lattice, values=values)
     stage.canvas.paint(field, [(0.0, Tissue.LIVER)], 5)
     stage.claim(field, "liver")

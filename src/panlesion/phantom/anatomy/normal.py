@@ -30,8 +30,9 @@ NORMAL_VOLUMES_ML: Mapping[str, tuple[frozenset[int], float, float]] = MappingPr
         "urinary_bladder": (frozenset({104}), 40.0, 550.0),
         # Both sides, from a shallow breath to full inspiration. ICRP 89: total capacity 6.98 and 4.97 l.
         "lungs": (frozenset(range(13, 18)), 2200.0, 8000.0),
-        # Cavities and myocardium; ICRP 89: 840 and 620 g with blood.
-        "heart": (frozenset(range(44, 49)), 330.0, 1000.0),
+        # Cavities and myocardium; ICRP 89: 840 and 620 g with blood; the labels
+        # leave out the thin walls and septa, a quarter of that.
+        "heart": (frozenset(range(44, 49)), 300.0, 900.0),
         # From radii of Rogers et al. 2013 over 45 to 55 cm.
         "aorta": (frozenset({7}), 100.0, 350.0),
         "inferior_vena_cava": (frozenset({8}), 45.0, 140.0),
