@@ -65,7 +65,7 @@ def block(grid: Grid, low: Vector3, high: Vector3) -> np.ndarray:
 def blocks_host(
     blocks: dict[int, tuple[Vector3, Vector3]],
     *,
-    size_mm: Vector3 = (100.0, 90.0, 80.0),
+    size_mm: Vector3 = (100.0, 98.0, 88.0),
     spacing_mm: Vector3 = (1.0, 1.0, 1.0),
     sd_hu: float = 12.0,
     noise_sigma_mm: float = 0.8,

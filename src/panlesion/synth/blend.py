@@ -55,7 +55,7 @@ def blend(
         grain -= grain[inside].mean()
     if matter.push > 0:
         host, labels = _displaced(host, labels, level, matter.push, centre_xyz, terrain, grain, noise)
-    alpha, paint = mixed(matter, hu, level, host, centre_xyz, terrain.grid, psf_mm)
+    alpha, paint = mixed(matter, hu, level, host, centre_xyz, terrain.grid, psf_mm, voxel_mm=min(terrain.grid.spacing_mm))
     out = host * (1 - alpha) + paint
     # Two independent noises mixed by weights lose variance; this weight keeps it constant across the margin.
     out += grain * np.sqrt(np.maximum(1 - (1 - alpha) ** 2, 0))
@@ -63,17 +63,26 @@ def blend(
 
 
 def mixed(
-    matter: Matter, hu: Array, level: Array, host: Array, centre_xyz: Vector3, grid: Grid, psf_mm: Vector3
+    matter: Matter,
+    hu: Array,
+    level: Array,
+    host: Array,
+    centre_xyz: Vector3,
+    grid: Grid,
+    psf_mm: Vector3,
+    *,
+    voxel_mm: float,
 ) -> tuple[Array, Array]:
     """Share of lesion in each voxel as the scanner sees it, and that share times its HU: image = host · (1 − share) + paint.
 
-    Matter and matte are blurred together, so that no dark or bright halo appears at the margin.
+    Matter and matte are blurred together, so that no dark or bright halo appears at the margin. `voxel_mm` is the width of
+    partial volume: that of the image, also where `grid` shows only some of its voxels.
     """
     spacing_mm, fading = grid.spacing_mm, matter.margin_mm
     if matter.margin_field is not None:
         fading = matter.margin_mm * np.sqrt(0.5)
         level = level + np.float32(fading) * render_field(matter.margin_field, centre_xyz, grid)
-    sharp = _matte(level, fading, min(spacing_mm))
+    sharp = _matte(level, fading, voxel_mm)
     if matter.blend is Blend.VEIL:
         sharp = sharp * (1 - _denser(host, hu, spacing_mm))
     psf = tuple(s / v for s, v in zip(psf_mm, spacing_mm, strict=True))

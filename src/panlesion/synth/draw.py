@@ -25,7 +25,7 @@ from panlesion.measure.relation import measure_relation, surface_contact
 from panlesion.measure.scene import Scene
 from panlesion.measure.shape import shape_features
 from panlesion.measure.size import largest_diameter_mm, measure_size
-from panlesion.measure.texture import SMOOTHING_MM, core_of
+from panlesion.measure.texture import CORE_SHARE, CORE_SIGMAS, SMOOTHING_MM
 from panlesion.synth.blend import mixed
 from panlesion.synth.field import draw_field
 from panlesion.synth.host import Site
@@ -109,6 +109,15 @@ class Fitted:
     def inscribed_mm(self) -> float:
         """Diameter of the largest ball inside the mask."""
         return 2.0 * float(self.scene.below_mm.max())
+
+    def core(self, edge_sigma_mm: float) -> NDArray[np.bool_]:
+        """The part of the mask that an edge of that width does not reach, as `measure.texture.core_of` has it.
+
+        The level stands for depth: on a thinned grid it is finer than distances between voxels.
+        """
+        deep = -self.level[self.mask]
+        least = min(CORE_SIGMAS * edge_sigma_mm, float(np.quantile(deep, 1 - CORE_SHARE)))
+        return self.mask & (self.level <= -least + 1e-6)
 
     def shape(self) -> Shape:
         """The shape class of the mask."""
@@ -291,13 +300,13 @@ def fit_matter(
     if matter.margin_mm > 0:
         ragged = draw_field(rng, wavelength_mm=(max(3.0, 2 * matter.margin_mm), max(8.0, 6 * matter.margin_mm)))
         matter = replace(matter, margin_field=ragged)
-    core = core_of(fitted.scene, float(np.hypot(rms_mm(facts.psf_mm), matter.margin_mm)))
-    host = terrain.ct.hu.astype(np.float32)
+    core = fitted.core(float(np.hypot(rms_mm(facts.psf_mm), matter.margin_mm)))
+    host, voxel_mm = terrain.ct.hu.astype(np.float32), min(site.host.ct.grid.spacing_mm)
 
     def seen(made: Matter) -> tuple[NDArray[np.float32], NDArray[np.float32], float, float]:
         """Finished image (I, J, K) but for noise, its coarse HU (N,) in the core, the matter's own mean, its base's weight."""
         hu, weight = render_matter(made, fitted.level, fitted.centre_xyz, terrain)
-        alpha, paint = mixed(made, hu, fitted.level, host, fitted.centre_xyz, terrain.grid, facts.psf_mm)
+        alpha, paint = mixed(made, hu, fitted.level, host, fitted.centre_xyz, terrain.grid, facts.psf_mm, voxel_mm=voxel_mm)
         image = host * (1 - alpha) + paint
         return image, _coarse(image, core, terrain.grid.spacing_mm), float(hu[core].mean()), float(weight[core].mean())
 
@@ -320,7 +329,7 @@ def fit_matter(
         )
         image, plain, mean, share = seen(matter)
     # How much of the edge the measured core leaves out depends on the measured edge: both extremes must read the same.
-    whole = core_of(fitted.scene, WHOLE_CORE * rms_mm(facts.psf_mm))
+    whole = fitted.core(WHOLE_CORE * rms_mm(facts.psf_mm))
     wide = _coarse(image, whole, terrain.grid.spacing_mm)
     reading = _settled(reading, wanted, (float(plain.std()), float(wide.std())), threshold)
     label = fitted.terrain.organ_label

@@ -6,8 +6,8 @@ from types import MappingProxyType
 # Outer limits of adults without disease of the organ, ml, by v1 label or group of labels. Sources in docs/why/phantom.md.
 NORMAL_VOLUMES_ML: Mapping[str, tuple[frozenset[int], float, float]] = MappingProxyType(
     {
-        # Geraghty et al. 2004: 1710 (SD 300) ml in men, 1411 (SD 265) in women; ± 2.3 SD.
-        "liver": (frozenset({5}), 800.0, 2400.0),
+        # Geraghty et al. 2004: 1710 ml in men, 1411 in women; Vauthey et al. 2002: 940 ml expected at 1.37 m² of body surface.
+        "liver": (frozenset({5}), 720.0, 2400.0),
         # Prassopoulos et al. 1997: mean 215 ml, 107 to 315; wider here for small and large bodies.
         "spleen": (frozenset({1}), 60.0, 414.0),
         # Cheong et al. 2007 (MR): 154 (SD 33) ml in women, 202 (SD 36) in men; Wang et al. 2014: less in the old.

@@ -50,6 +50,7 @@ def draw_body(size: Size, rng: np.random.Generator, *, centre_xyz: Vector3, scal
         roughness=round(size.roughness, 4),
         wavelength_radii=size.wavelength_radii,
         slope=size.slope,
+        bend=size.bend,
     )
     return Part(centre_xyz=centre_xyz, outline=outline)
 
