@@ -167,3 +167,46 @@ def full_plan(seed: int = 3) -> Plan:
     plan = ball_plan(9.0, matter=matter, geometry=geometry)
     spec = replace(plan.spec, features=frozenset({Feature.NECROSIS, Feature.CAPSULE, Feature.SPICULATED}))
     return replace(plan, spec=spec, strands=(strand,))
+
+
+@cache
+def tube_host(label: int, *, radius_mm: float, content_hu: float = 20.0, size_mm: Vector3 = (90.0, 90.0, 120.0)) -> Host:
+    """A straight hollow organ along z in fat, with muscle beside it."""
+    blocks = {PSOAS: ((22.0, -34.0, -50.0), (34.0, 34.0, 50.0))}
+    host = blocks_host(blocks, size_mm=size_mm, spacing_mm=(1.0, 1.0, 1.2), sd_hu=8.0)
+    xyz = world(host.ct.grid)
+    off_axis = np.hypot(xyz[..., 0], xyz[..., 1])
+    inside = (off_axis < radius_mm) & (np.abs(xyz[..., 2]) < size_mm[2] / 2 - 12)
+    lumen = inside & (off_axis < radius_mm - 3.0)
+    content = np.where(lumen, content_hu, 60.0) - FAT_HU
+    hu = host.ct.hu + ndimage.gaussian_filter(np.where(inside, content, 0.0).astype(np.float32), 0.8)
+    labels = np.where(inside, np.uint8(label), host.organs.labels)
+    return _measured(Volume(hu=np.rint(hu).astype(np.int16), grid=host.ct.grid), labels)
+
+
+@cache
+def sac_host(label: int = 4, *, radii_mm: Vector3 = (14.0, 24.0, 18.0), content_hu: float = 12.0) -> Host:
+    """A sac of fluid in fat, with muscle beside it: a gallbladder or bladder."""
+    host = blocks_host({PSOAS: ((24.0, -34.0, -30.0), (36.0, 34.0, 30.0))}, sd_hu=8.0)
+    inside = np.linalg.norm(world(host.ct.grid) / np.asarray(radii_mm), axis=-1) < 1
+    hu = host.ct.hu + ndimage.gaussian_filter(np.where(inside, content_hu - FAT_HU, 0.0).astype(np.float32), 0.8)
+    labels = np.where(inside, np.uint8(label), host.organs.labels)
+    return _measured(Volume(hu=np.rint(hu).astype(np.int16), grid=host.ct.grid), labels)
+
+
+@cache
+def lung_host() -> Host:
+    """A block of lung with straight vessels of 4 mm along y, unlabelled as maps leave them, and muscle beside it."""
+    blocks = {13: ((-36.0, -34.0, -30.0), (20.0, 34.0, 30.0)), PSOAS: ((22.0, -34.0, -30.0), (38.0, 34.0, 30.0))}
+    host = blocks_host(blocks, tissue_hu={13: -860.0}, sd_hu=15.0)
+    xyz = world(host.ct.grid)
+    near = [np.hypot((xyz[..., 0] + 1) % 14 - 7, (xyz[..., 2] + 1) % 14 - 7) < 2.0]
+    vessels = near[0] & (host.organs.labels == 13)
+    hu = host.ct.hu + ndimage.gaussian_filter(np.where(vessels, 900.0, 0.0).astype(np.float32), 0.7)
+    labels = np.where(vessels, np.uint8(0), host.organs.labels)
+    return _measured(Volume(hu=np.rint(hu).astype(np.int16), grid=host.ct.grid), labels)
+
+
+def _measured(ct: Volume, labels: np.ndarray) -> Host:
+    organs = LabelMap(labels=labels, grid=ct.grid)
+    return Host(id="made", ct=ct, organs=organs, facts=measure_host(ct, organs, phase=Phase.PORTAL))

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 console = Console()
 
 ALL = "all"
+AUTO = "auto"
 MOST_FAILURES_SHOWN = 20
 
 
@@ -52,7 +53,9 @@ def synth(
     organ_labels: Annotated[str, typer.Option(help="Numbering of the hosts' organ maps, TotalSegmentator v1 or v2.")] = "v2",
     spacing: Annotated[float, typer.Option(help="Voxel size of the cases in mm.")] = 1.0,
     size: Annotated[int, typer.Option(help="Edge of each case in voxels; 0 keeps the host's whole field of view.")] = 280,
-    lesions: Annotated[str, typer.Option(help="Lesions in each case: a number, or a range such as 1-3.")] = "1",
+    lesions: Annotated[
+        str, typer.Option(help="Lesions in each case: a number, a range such as 1-3, or auto: as the type comes.")
+    ] = AUTO,
     phantoms: Annotated[
         int, typer.Option(min=0, help="With phantom hosts: how many to draw; 0: one per case, at most 24.")
     ] = 0,
@@ -123,10 +126,12 @@ def _types(text: str) -> tuple["LesionType", ...]:
     return tuple(LesionType(name) for name in names)
 
 
-def _range(text: str) -> tuple[int, int]:
+def _range(text: str) -> tuple[int, int] | None:
+    if text.strip() == AUTO:
+        return None
     found = re.fullmatch(r"(\d+)(?:-(\d+))?", text.strip())
     if not found:
-        raise ValueError(f"--lesions is {text!r}; give a number or a range such as 1-3")
+        raise ValueError(f"--lesions is {text!r}; give a number, a range such as 1-3, or {AUTO}")
     return int(found[1]), int(found[2] or found[1])
 
 

@@ -65,9 +65,12 @@ def draw_lesion(
     problem = PlacementError(f"no place for a {type} in {host.id}")
     for _ in range(DRAWS):
         try:
-            return KINDS[type](site, wanted or Wanted(), rng)
+            plan = KINDS[type](site, wanted or Wanted(), rng)
         except PlacementError as error:
             problem = error
+            continue
+        # Only the first lesion pushes: a later one would move those whose masks and reports stand already.
+        return replace(plan, matter=replace(plan.matter, push=0.0)) if others else plan
     raise problem
 
 
@@ -129,7 +132,7 @@ def make_case(host: Host, types: Sequence[LesionType], rng: np.random.Generator,
     if len({TYPES[type].system for type in types}) != 1:
         raise ValueError(f"types are {list(types)}; a case has one to many lesions of one organ system")
     hu, labels = host.ct.hu.copy(), host.organs.labels.copy()
-    label = host.organs.mask(TYPES[types[0]].organ_labels).view(np.uint8) * np.uint8(ORGAN)
+    lesion = np.zeros(hu.shape, dtype=bool)
     plans: list[Plan] = []
     reports: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
@@ -142,17 +145,19 @@ def make_case(host: Host, types: Sequence[LesionType], rng: np.random.Generator,
                 raise
             continue
         hu[rendered.box.slices], labels[rendered.box.slices] = rendered.hu, rendered.labels
-        label[rendered.box.slices][rendered.mask] = LESION
+        lesion[rendered.box.slices] |= rendered.mask
         plans.append(rendered.plan)
         reports.append(describe(rendered.plan.spec, check.attributes.size.extent_voxels, check.centre_ijk))
         rows.append({"plan": to_json(rendered.plan), "measured": check.attributes.as_dict(), "draws": draws})
         changed = rendered.box if changed is None else _around(changed, rendered.box)
     assert changed is not None
-    grid = host.ct.grid
+    grid, organs = host.ct.grid, LabelMap(labels=labels, grid=host.ct.grid)
+    label = organs.mask(TYPES[types[0]].organ_labels).view(np.uint8) * np.uint8(ORGAN)
+    label[changed.slices][lesion[changed.slices]] = LESION
     return Composed(
         image=Volume(hu=hu, grid=grid),
         label=LabelMap(labels=label, grid=grid),
-        organs=LabelMap(labels=labels, grid=grid),
+        organs=organs,
         report=type_json(reports),
         record={"host": host.id, "lesions": rows},
         box=changed,

@@ -18,7 +18,7 @@ class Recipe:
     """Everything that decides the bytes of a cohort.
 
     `hosts` is "phantom" or a folder. `size_voxels` is the edge of each case's cube; 0 keeps the host's whole field of
-    view. `lesions` is the smallest and the largest number of lesions of a case. `phantoms` is how many are drawn.
+    view. `lesions` is the smallest and the largest number of lesions of a case, None for as many as its type has. `phantoms` is how many are drawn.
     """
 
     hosts: str
@@ -28,7 +28,7 @@ class Recipe:
     organ_labels: OrganNumbering = OrganNumbering.V2
     spacing_mm: float = 1.0
     size_voxels: int = 280
-    lesions: tuple[int, int] = (1, 1)
+    lesions: tuple[int, int] | None = None
     stored_as: StoredAs = StoredAs.FULL
     phantoms: int = 0
 
@@ -45,7 +45,7 @@ class Recipe:
             raise ValueError(f"spacing_mm is {self.spacing_mm}; it must be between 0.3 and 5")
         if self.size_voxels != 0 and self.size_voxels < 32:
             raise ValueError(f"size_voxels is {self.size_voxels}; it must be at least 32, or 0 for the host's whole field")
-        if not 1 <= self.lesions[0] <= self.lesions[1] <= 20:
+        if self.lesions is not None and not 1 <= self.lesions[0] <= self.lesions[1] <= 20:
             raise ValueError(f"lesions is {self.lesions}; it must be from 1 to 20, the smaller first")
         if self.phantoms < 0:
             raise ValueError(f"phantoms is {self.phantoms}; it must not be negative")
@@ -68,7 +68,7 @@ class Recipe:
             "organ_labels": self.organ_labels.value,
             "spacing_mm": self.spacing_mm,
             "size_voxels": self.size_voxels,
-            "lesions": list(self.lesions),
+            "lesions": None if self.lesions is None else list(self.lesions),
             "format": self.stored_as.value,
             "sources": {name: dict(source) for name, source in sources.items()},
         }

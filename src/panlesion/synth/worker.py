@@ -17,6 +17,7 @@ from panlesion.data.host_folder import HOSTS_FOLDER, HostCard, read_host, read_h
 from panlesion.data.manifest import LESION_COLUMNS
 from panlesion.data.store import StoredAs
 from panlesion.errors import PlacementError, VerifyError
+from panlesion.lesion.priors.appearance import APPEARANCE
 from panlesion.lesion.taxonomy import TYPES, LesionType
 from panlesion.measure.host import measure_host
 from panlesion.synth.assign import CaseJob, case_rng, crop_rng
@@ -93,7 +94,7 @@ class CaseMaker:
     def _make_in(self, host: _OpenHost, job: CaseJob, rng: np.random.Generator, refused: list[dict[str, str]]) -> None:
         crop = self._draw_crop(host, job)
         view = _view(host, crop)
-        count = int(rng.integers(self.recipe.lesions[0], self.recipe.lesions[1] + 1))
+        count = self._draw_count(job.type, rng)
         composed = self.compose(view, [job.type] * count, rng)
         record = self._record(job, host.card, crop, composed, refused)
         case = Case(image=composed.image, label=composed.label, organs=composed.organs, report=composed.report, record=record)
@@ -106,6 +107,13 @@ class CaseMaker:
             case=case, crop=crop, changed=composed.box, organ_labels=TYPES[job.type].organ_labels,
         )  # fmt: skip
         write_delta_case(folder, delta, case)
+
+    def _draw_count(self, type_: LesionType, rng: np.random.Generator) -> int:
+        """How many lesions a case gets: from the recipe's range, else as many as lesions of the type come in."""
+        if self.recipe.lesions is not None:
+            return int(rng.integers(self.recipe.lesions[0], self.recipe.lesions[1] + 1))
+        shares = APPEARANCE[type_].multiple
+        return 1 + int(rng.choice(len(shares), p=shares))
 
     def _draw_crop(self, host: _OpenHost, job: CaseJob) -> Box:
         shape = host.ct.grid.shape
