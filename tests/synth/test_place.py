@@ -16,9 +16,10 @@ def test_every_place_lies_in_the_organ_with_its_depth() -> None:
     ijk = np.rint(host.ct.grid.to_ijk(found.xyz)).astype(int)
     assert np.all(host.organs.labels[tuple(ijk.T)] == LIVER)
     assert np.all(found.label == LIVER)
-    from_face = np.min([found.xyz[:, 0] + 36.5, 26.5 - found.xyz[:, 0], 32.5 - np.abs(found.xyz[:, 1]), 28.5 - np.abs(found.xyz[:, 2])], axis=0)
+    x, y, z = found.xyz.T
+    from_face = np.min([x + 36.5, 26.5 - x, 32.5 - np.abs(y), 28.5 - np.abs(z)], axis=0)
     assert np.abs(found.depth_mm - from_face).max() < 2 * max(found.spacing_mm)
-    assert found.hu.mean() == pytest.approx(100, abs=3)
+    assert np.median(found.hu) == pytest.approx(100, abs=3)
 
 
 def test_the_gap_to_the_next_organ_is_known() -> None:
@@ -31,7 +32,7 @@ def test_the_gap_to_the_next_organ_is_known() -> None:
 
 def test_an_absent_organ_is_named_with_its_labels() -> None:
     host = liver_host()
-    with pytest.raises(PlacementError, match=r"pancreas.*\[10\].*pancreas_tumor"):
+    with pytest.raises(PlacementError, match=r"Pancreas.*\[10\].*pancreas_tumor"):
         survey(host.ct, host.organs, LesionType.PANCREAS_TUMOR)
 
 

@@ -72,7 +72,7 @@ class TypeInfo:
 _ORGAN, _SOFT, _CONTENT = Reference.ORGAN, Reference.SOFT_TISSUE, Reference.CONTENT
 _LABELLED, _OUTSIDE, _BREACH, _NONE = Neighbours.LABELLED, Neighbours.OUTSIDE, Neighbours.BREACH, Neighbours.NONE
 
-# Tumours of hollow organs lie at 30-50 HU plain and 60-100 HU enhanced, muscle at 50-60: both are read as "isodense soft tissue".
+# Tumours of hollow organs lie at 30-50 HU plain and 60-100 HU enhanced, muscle at 50-60: both read as "isodense soft tissue".
 _WALL_BAND = (-25.0, 25.0)
 
 TYPES: Mapping[LesionType, TypeInfo] = MappingProxyType(

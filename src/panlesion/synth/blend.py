@@ -13,6 +13,7 @@ from panlesion.ct.volume import Grid, Vector3
 from panlesion.measure.noise import Noise
 from panlesion.synth.field import render_field
 from panlesion.synth.plan import Blend, Matter, Strand
+from panlesion.synth.shape.solid import box_of
 from panlesion.synth.terrain import Terrain, distance_mm
 from panlesion.synth.texture.noise import render_noise
 
@@ -136,12 +137,16 @@ def _displaced(
         fade = fade * np.clip(distance_mm(bone, grid.spacing_mm)[ring] / np.float32(STIFF_MM), 0, 1)
     source_r = np.cbrt(np.maximum(r**3 - np.float32(push) * fade * np.maximum(r - outside, 0) ** 3, 0))
     at = centre + delta * (source_r / r)
-    out, out_labels = host.copy(), labels.copy()
+    out = host.copy()
     lost = np.sqrt(np.maximum(1 - _kept_variance(at - np.floor(at), noise), 0))
     # Interpolation averages noise away; what it takes is given back with the host's own grain.
     out[ring] = ndimage.map_coordinates(host, at, order=1, mode="nearest") + lost * grain[ring]
     outward = outside > 0
     shell = tuple(axis[outward] for axis in ring)
+    around = labels[shell]
+    if around.size == 0 or (around == around[0]).all():
+        return out, labels
+    out_labels = labels.copy()
     out_labels[shell] = ndimage.map_coordinates(labels, at[:, outward], order=0, mode="nearest")
     return out, out_labels
 
@@ -158,20 +163,26 @@ def _kept_variance(fraction: Array, noise: Noise) -> Array:
     return kept
 
 
-def lay_strand(hu: Array, strand: Strand, terrain: Terrain, psf_mm: Vector3) -> Array:
-    """HU with a tube along the strand's path, seen through the scanner's point spread."""
-    grid = terrain.grid
-    points = grid.to_xyz(np.moveaxis(np.indices(grid.shape), 0, -1)).astype(np.float32)
-    path = np.asarray(strand.path_xyz, dtype=np.float32)
+def lay_strand(hu: Array, strand: Strand, grid: Grid, psf_mm: Vector3) -> Array:
+    """HU (I, J, K) with a tube along the strand's path, seen through the scanner's point spread."""
     distance = np.full(grid.shape, np.inf, dtype=np.float32)
-    for a, b in pairwise(path):
-        axis = b - a
-        length2 = float(axis @ axis)
-        along = np.clip(((points - a) @ axis) / max(length2, 1e-6), 0, 1)
-        distance = np.minimum(distance, np.linalg.norm(points - a - along[..., None] * axis, axis=-1))
-    sharp = _matte(distance - np.float32(strand.radius_mm), 0.0, min(grid.spacing_mm))
+    reach = strand.radius_mm + 3 * max(grid.spacing_mm)
+    for a, b in pairwise(np.asarray(strand.path_xyz)):
+        box = box_of((_lower(a, b), _lower(-a, -b, sign=-1)), grid, reach).clipped(grid.shape)
+        if box.empty:
+            continue
+        points = grid.crop(box).to_xyz(np.moveaxis(np.indices(box.shape), 0, -1))
+        along = np.clip(((points - a) @ (b - a)) / max(float((b - a) @ (b - a)), 1e-6), 0, 1)
+        near = np.linalg.norm(points - a - along[..., None] * (b - a), axis=-1)
+        distance[box.slices] = np.minimum(distance[box.slices], near)
+    sharp = _matte(np.minimum(distance - np.float32(strand.radius_mm), np.float32(1e3)), 0.0, min(grid.spacing_mm))
     psf = [s / v for s, v in zip(psf_mm, grid.spacing_mm, strict=True)]
     alpha = ndimage.gaussian_filter(sharp, psf, truncate=EDGE_SDS)
     calm = ndimage.gaussian_filter(hu, [3.0 / v for v in grid.spacing_mm], truncate=2.0)
     # The host's noise stays: only its local mean changes.
     return hu + alpha * (np.float32(strand.hu) - calm)
+
+
+def _lower(a: NDArray, b: NDArray, sign: int = 1) -> Vector3:
+    x, y, z = (sign * np.minimum(a, b)).tolist()
+    return (x, y, z)

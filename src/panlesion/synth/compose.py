@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from panlesion.ct.volume import Box, LabelMap, Volume
+from panlesion.ct.volume import Box, LabelMap, Vector3, Volume
 from panlesion.errors import PlacementError, VerifyError
 from panlesion.lesion.report import describe, type_json
 from panlesion.lesion.taxonomy import TYPES, LesionType
@@ -15,7 +15,7 @@ from panlesion.synth.blend import blend, lay_strand, push_reach_mm
 from panlesion.synth.draw import Wanted
 from panlesion.synth.host import Host, Site
 from panlesion.synth.kinds import KINDS
-from panlesion.synth.plan import Plan, to_json
+from panlesion.synth.plan import Plan, Strand, to_json
 from panlesion.synth.shape.solid import bounds_of, box_of, lesion_mask, render_level
 from panlesion.synth.terrain import Terrain
 from panlesion.synth.texture.matter import render_matter
@@ -81,37 +81,35 @@ def render_lesion(plan: Plan, host: Host, ct: Volume | None = None, organs: Labe
     facts = host.facts
     reach = push_reach_mm(spec.diameter_mm / 2) if matter.push > 0 else 0.0
     edge = 3 * float(np.hypot(max(facts.psf_mm), matter.margin_mm)) + 2 * max(ct.grid.spacing_mm)
-    box = box_of(_bounds(plan), ct.grid, max(reach, edge))
-    terrain = Terrain.of(ct, organs, type=spec.type, organ_label=spec.organ_label, box=box)
-    level = render_level(plan.geometry, terrain)
-    mask = lesion_mask(level, spec.centre_xyz, terrain.grid)
-    # Pieces cut off by the organ are no part of the lesion: they must not be painted either.
-    level = np.where((level < 0) & ~mask, np.float32(0.5), level)
-    hu, _ = render_matter(matter, level, spec.centre_xyz, terrain)
-    host_hu = terrain.ct.hu
-    if plan.strands:
-        laid = host_hu.astype(np.float32)
-        for strand in plan.strands:
-            laid = lay_strand(laid, strand, terrain, facts.psf_mm)
-        host_hu = _as_hu(laid)
-        terrain = Terrain(
-            type=terrain.type,
-            organ_label=terrain.organ_label,
-            box=terrain.box,
-            ct=Volume(hu=host_hu, grid=terrain.grid),
-            organs=terrain.organs,
-        )
-    blended = blend(matter, hu, level, spec.centre_xyz, terrain, facts.noise(spec.organ_label), facts.psf_mm)
-    return Rendered(plan=plan, box=terrain.box, hu=_as_hu(blended.hu), labels=blended.labels, mask=mask)
-
-
-def _bounds(plan: Plan) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    low, high = (np.asarray(end) for end in bounds_of(plan.geometry))
+    box = box_of(bounds_of(plan.geometry), ct.grid, max(reach, edge)).clipped(ct.grid.shape)
+    whole = box
     for strand in plan.strands:
-        path = np.asarray(strand.path_xyz)
-        low, high = np.minimum(low, path.min(axis=0)), np.maximum(high, path.max(axis=0))
-    a, b, c = low.tolist()
-    d, e, f = high.tolist()
+        whole = _around(whole, box_of(_bounds_of(strand), ct.grid, strand.radius_mm + edge).clipped(ct.grid.shape))
+    hu, labels = ct.hu[whole.slices].copy(), organs.labels[whole.slices].copy()
+    for strand in plan.strands:
+        hu = _as_hu(lay_strand(hu.astype(np.float32), strand, ct.grid.crop(whole), facts.psf_mm))
+    a, b, c = whole.start
+    inner = box.shifted((-a, -b, -c))
+    near = ct.grid.crop(whole)
+    terrain = Terrain.of(
+        Volume(hu=hu, grid=near), LabelMap(labels=labels, grid=near), type=spec.type, organ_label=spec.organ_label, box=inner
+    )
+    level = render_level(plan.geometry, terrain)
+    inside = lesion_mask(level, spec.centre_xyz, terrain.grid)
+    # Pieces cut off by the organ are no part of the lesion: they must not be painted either.
+    level = np.where((level < 0) & ~inside, np.float32(0.5), level)
+    painted, _ = render_matter(matter, level, spec.centre_xyz, terrain)
+    blended = blend(matter, painted, level, spec.centre_xyz, terrain, facts.noise(spec.organ_label), facts.psf_mm)
+    mask = np.zeros(whole.shape, dtype=bool)
+    mask[inner.slices] = inside
+    hu[inner.slices], labels[inner.slices] = _as_hu(blended.hu), blended.labels
+    return Rendered(plan=plan, box=whole, hu=hu, labels=labels, mask=mask)
+
+
+def _bounds_of(strand: Strand) -> tuple[Vector3, Vector3]:
+    path = np.asarray(strand.path_xyz)
+    a, b, c = path.min(axis=0).tolist()
+    d, e, f = path.max(axis=0).tolist()
     return (a, b, c), (d, e, f)
 
 

@@ -18,7 +18,8 @@ class Recipe:
     """Everything that decides the bytes of a cohort.
 
     `hosts` is "phantom" or a folder. `size_voxels` is the edge of each case's cube; 0 keeps the host's whole field of
-    view. `lesions` is the smallest and the largest number of lesions of a case, None for as many as its type has. `phantoms` is how many are drawn.
+    view. `lesions` is the smallest and the largest number of lesions of a case, None for as many as its type has.
+    `phantoms` is how many are drawn.
     """
 
     hosts: str

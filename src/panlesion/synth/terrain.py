@@ -16,8 +16,9 @@ from panlesion.measure.scene import LUNG_GAP_MM
 # What lies below this is air or lung: no soft-tissue tumour grows into it freely.
 AIR_HU = -300
 FAR_MM = 60.0
-# Up to this many voxels (64³) a distance transform is exact.
-EXACT_VOXELS = 262_144
+# Up to this many voxels, and on grids coarser than this, a distance transform is exact.
+EXACT_VOXELS = 50_000
+COARSEST_MM = 1.3
 
 
 def distance_mm(mask: NDArray[np.bool_], spacing_mm: Vector3) -> NDArray[np.float32]:
@@ -28,7 +29,7 @@ def distance_mm(mask: NDArray[np.bool_], spacing_mm: Vector3) -> NDArray[np.floa
     """
     if not mask.any():
         return np.full(mask.shape, FAR_MM, dtype=np.float32)
-    if mask.size <= EXACT_VOXELS:
+    if mask.size <= EXACT_VOXELS or max(spacing_mm) > COARSEST_MM:
         return np.asarray(ndimage.distance_transform_edt(~mask, sampling=spacing_mm), dtype=np.float32)
     coarse = mask[::2, ::2, ::2]
     if not coarse.any():

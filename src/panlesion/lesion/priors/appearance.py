@@ -82,7 +82,8 @@ APPEARANCE: Mapping[LesionType, Appearance] = MappingProxyType(
         # Calcified stones 100-1000 HU, pigment 60-150, cholesterol -20-60 (Brink 1994, AJR 163:1075; Barakos 1987, Radiology
         # 162:415): bimodal, drawn in `synth`.
         LesionType.GALLSTONE: Appearance(
-            shapes=_STONE, heterogeneous=0.3, ill_defined=0.0, close=0.0, multiple=(0.45, 0.2, 0.15, 0.1, 0.1), density=_same(180.0, 0.0, 120.0),
+            shapes=_STONE, heterogeneous=0.3, ill_defined=0.0, close=0.0,
+            multiple=(0.45, 0.2, 0.15, 0.1, 0.1), density=_same(180.0, 0.0, 120.0),
         ),
         # Ductal adenocarcinoma: 20-60 HU below pancreas when enhanced, within 10 HU plain (McNulty 2001, Radiology 220:97;
         # Prokesch 2002, Radiology 224:764: 11 % isodense).

@@ -117,7 +117,7 @@ def build_spleen(stage: Stage, foregut: Foregut) -> None:
     def whole(t: float) -> Array:
         return np.maximum(smooth_max(shape - np.float32(t), bounds, 4.0), bounds)
 
-    values = keep_largest(fit_volume(whole, foregut.spleen_ml, lattice.step_mm, -30, 60))
+    values = keep_largest(fit_volume(whole, foregut.spleen_ml, lattice.step_mm, -30, 60), 2.0)
     field = stage.claim(Field(lattice=lattice, values=values), "spleen")
     stage.canvas.paint(field, [(0.0, Tissue.SPLEEN)], 1)
 
@@ -150,7 +150,7 @@ def build_stomach(stage: Stage, foregut: Foregut) -> None:
 
     values = fit_volume(bag, foregut.stomach_ml, lattice.step_mm, 18, 62, rounds=6)
     # The way from the oesophagus to the pylorus stays open, however full the dome is.
-    values = keep_largest(np.minimum(values, stage.on("stomach core", lattice)))
+    values = keep_largest(np.minimum(values, stage.on("stomach core", lattice)), 1.5)
     field = stage.claim(Field(lattice=lattice, values=values), "stomach")
     inside = values < -4.0
     j = np.broadcast_to(-lattice.axes_lps_mm()[1][:, None], lattice.shape)

@@ -38,7 +38,7 @@ def draw_heart(rng: np.random.Generator, female: bool, size: float) -> Heart:
     """
     mean, sd = (540, 60) if female else (690, 75)
     return Heart(
-        volume_ml=float(np.clip(rng.normal(mean, sd), 380, 880) * size),
+        volume_ml=float(np.clip(rng.normal(mean, sd) * size, 400, 900)),
         wall_mm=float(rng.uniform(7.5, 11.0)),
         seed=int(rng.integers(2**31)),
     )

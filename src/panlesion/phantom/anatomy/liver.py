@@ -62,7 +62,8 @@ def build_portal(stage: Stage) -> None:
     mesenteric = curve(stage.organ_points([CONFLUENCE, (13, 59, -36), (10, 70, -66)]), [6.2, 5.8, 4.6])
     field = stage.tube_field([portal, splenic, mesenteric])
     field = stage.claim(
-        Field(lattice=field.lattice, values=keep_largest(np.maximum(field.values, 0.8 - stage.taken(field.lattice)))), "portal"
+        Field(lattice=field.lattice, values=keep_largest(np.maximum(field.values, 0.8 - stage.taken(field.lattice)), 0.8)),
+        "portal",
     )
     stage.canvas.paint(field, [(0.0, Tissue.PORTAL_BLOOD)], 9)
     lower = curve(stage.organ_points([(10, 70, -64), (8, 76, -90), (14, 78, -115)]), [4.6, 3.6, 2.6])

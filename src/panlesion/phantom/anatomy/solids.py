@@ -127,17 +127,21 @@ def waves(axes_lps_mm: Sequence[Points], seed: int, wavelength_mm: float, terms:
     return (total * np.float32(np.sqrt(2.0 / terms))).astype(np.float32)
 
 
-def keep_largest(field: Array) -> Array:
-    """The field with all but its largest connected inside pushed outside."""
-    labels, count = ndimage.label(field < 0)
+def keep_largest(field: Array, neck_mm: float = 0.0) -> Array:
+    """The field with all but its largest connected inside pushed outside.
+
+    Parts that hang together only by a neck thinner than twice `neck_mm` count as apart.
+    """
+    labels, count = ndimage.label(field < -neck_mm)
     if count <= 1:
         return field
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
-    stray = (labels > 0) & (labels != sizes.argmax())
-    return np.where(ndimage.binary_dilation(stray) & (labels != sizes.argmax()), np.maximum(np.abs(field), 1.0), field).astype(
-        np.float32
-    )
+    kept = labels == sizes.argmax()
+    if neck_mm > 0:
+        kept = ndimage.binary_dilation(kept, iterations=2) & (field < 0)
+    stray = (field < 0) & ~kept
+    return np.where(ndimage.binary_dilation(stray) & ~kept, np.maximum(np.abs(field), 1.0), field).astype(np.float32)
 
 
 def volume_ml(field: Array, step_mm: float) -> float:
