@@ -32,9 +32,7 @@ def loaded(text: str) -> tuple[str, list[int]]:
 def test_the_public_loader_reads_label_and_classes(type) -> None:
     choices = itertools.product(Shape, Density, Heterogeneity, Surface, Invasion)
     for shape, density, heterogeneity, surface, invasion in itertools.islice(choices, 0, None, 7):
-        spec = spec_of(
-            type, shape=shape, density=density, heterogeneity=heterogeneity, surface=surface, invasion=invasion
-        )
+        spec = spec_of(type, shape=shape, density=density, heterogeneity=heterogeneity, surface=surface, invasion=invasion)
         label, indices = loaded(json.dumps(type_json([describe(spec, (20, 19, 18), (5, 6, 7))])))
         assert label == str(min(TYPES[type].organ_labels))
         expected = [shape, density, heterogeneity, surface, invasion]

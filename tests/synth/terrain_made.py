@@ -104,9 +104,7 @@ def terrain_of(host: Host, type: LesionType = LesionType.LIVER_TUMOR, organ_labe
 
 def ball(centre_xyz: Vector3, radius_mm: float, *, radii_mm: Vector3 | None = None) -> Part:
     """A smooth ball or upright ellipsoid."""
-    outline = draw_outline(
-        np.random.default_rng(0), radii_mm=radii_mm or (radius_mm,) * 3, roughness=0.0, rotation=UPRIGHT
-    )
+    outline = draw_outline(np.random.default_rng(0), radii_mm=radii_mm or (radius_mm,) * 3, roughness=0.0, rotation=UPRIGHT)
     return Part(centre_xyz=centre_xyz, outline=outline)
 
 

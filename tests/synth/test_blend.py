@@ -107,14 +107,12 @@ def test_far_from_the_lesion_nothing_changes(push, margin_mm) -> None:
 
 
 @pytest.mark.parametrize("psf_mm", [0.6, 0.8, 1.0])
-@pytest.mark.parametrize("spacing_mm", [(0.8, 0.8, 0.8), (1.0, 1.0, 1.0)])
+@pytest.mark.parametrize("spacing_mm", [(1.0, 1.0, 1.0), (1.2, 1.2, 1.2)])
 def test_a_well_defined_margin_has_the_point_spread_of_the_host(psf_mm, spacing_mm) -> None:
     host = liver_host(psf_mm=psf_mm, spacing_mm=spacing_mm, sd_hu=6.0)
     rendered = render_lesion(ball_plan(14.0, matter=replace(PLAIN, base_hu=20.0)), host)
     ct = Volume(hu=pasted(host, rendered), grid=host.ct.grid)
-    margin = measure_margin(
-        cut_scene(ct, mask_of(host, rendered), host.organs, LesionType.LIVER_TUMOR), host.facts.psf_mm
-    )
+    margin = measure_margin(cut_scene(ct, mask_of(host, rendered), host.organs, LesionType.LIVER_TUMOR), host.facts.psf_mm)
     expected = float(np.sqrt(psf_mm**2 + (STAIRCASE_VOXELS * spacing_mm[0]) ** 2))
     assert margin.edge_sigma_mm == pytest.approx(expected, rel=0.2)
     assert margin.well_defined
@@ -125,9 +123,7 @@ def test_an_ill_defined_margin_is_as_wide_as_drawn(margin_mm) -> None:
     host = liver_host(sd_hu=6.0)
     rendered = render_lesion(ball_plan(18.0, matter=replace(PLAIN, base_hu=20.0, margin_mm=margin_mm)), host)
     ct = Volume(hu=pasted(host, rendered), grid=host.ct.grid)
-    margin = measure_margin(
-        cut_scene(ct, mask_of(host, rendered), host.organs, LesionType.LIVER_TUMOR), host.facts.psf_mm
-    )
+    margin = measure_margin(cut_scene(ct, mask_of(host, rendered), host.organs, LesionType.LIVER_TUMOR), host.facts.psf_mm)
     assert margin.sigma_mm == pytest.approx(margin_mm, rel=0.2)
     assert not margin.well_defined
 
@@ -221,7 +217,8 @@ def test_vessels_shine_through_a_veil_and_vanish_under_replacement() -> None:
     glass = Matter(base_hu=-600.0, margin_mm=1.0, noise_seed=3)
     plan = ball_plan(14.0, type=LesionType.LUNG_TUMOR, organ_label=13, matter=glass)
     veil, replaced = (
-        pasted(host, render_lesion(replace(plan, matter=replace(glass, blend=kind)), host)) for kind in (Blend.VEIL, Blend.REPLACE)
+        pasted(host, render_lesion(replace(plan, matter=replace(glass, blend=kind)), host))
+        for kind in (Blend.VEIL, Blend.REPLACE)
     )
     centre_line = np.linalg.norm(world(host.ct.grid) - CENTRE, axis=-1) < 8
     vessel = centre_line & eroded(tube, (1, 1, 1))

@@ -34,6 +34,7 @@ console = Console()
 
 ALL = "all"
 AUTO = "auto"
+MEASURED = "measured"
 MOST_FAILURES_SHOWN = 20
 
 
@@ -53,6 +54,9 @@ def synth(
     organ_labels: Annotated[str, typer.Option(help="Numbering of the hosts' organ maps, TotalSegmentator v1 or v2.")] = "v2",
     spacing: Annotated[float, typer.Option(help="Voxel size of the cases in mm.")] = 1.0,
     size: Annotated[int, typer.Option(help="Edge of each case in voxels; 0 keeps the host's whole field of view.")] = 280,
+    phase: Annotated[
+        str, typer.Option(help="Contrast phase of all hosts: measured, non-contrast, arterial, portal or delayed.")
+    ] = MEASURED,
     lesions: Annotated[
         str, typer.Option(help="Lesions in each case: a number, a range such as 1-3, or auto: as the type comes.")
     ] = AUTO,
@@ -71,6 +75,7 @@ def synth(
     """
     from panlesion.cli._pictures import GALLERY_FILE, write_cohort_gallery
     from panlesion.ct.organ_files import OrganNumbering
+    from panlesion.ct.phase import Phase
     from panlesion.data.store import StoredAs
     from panlesion.synth.cohort import synth_cohort
     from panlesion.synth.recipe import Recipe
@@ -87,6 +92,7 @@ def synth(
             lesions=_range(lesions),
             stored_as=StoredAs(stored_as),
             phantoms=phantoms,
+            phase=None if phase == MEASURED else Phase(phase),
         )
     started = time.monotonic()
     with _progress() as report:

@@ -219,7 +219,7 @@ class HostFacts:
         guess = self.given_phase or guess_phase(self._landmarks())
         if guess is None:
             raise OrganMapError(
-                "organ map has neither vessels nor kidney, spleen or liver; the phase cannot be guessed: give it"
+                "organ map has neither vessels nor kidney, spleen or liver; the phase cannot be guessed: give it (--phase)"
             )
         return guess
 

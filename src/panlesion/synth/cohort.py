@@ -124,8 +124,8 @@ def _difference(name: str, stored: Any, wanted: Any) -> str:
     return f"{name} was {stored!r}, is now {wanted!r}"
 
 
-def _host_work(out: Path, spacing_mm: float) -> Work:
-    return partial(prepare_host, out=out, spacing_mm=spacing_mm)
+def _host_work(recipe: Recipe, out: Path) -> Work:
+    return partial(prepare_host, out=out, spacing_mm=recipe.spacing_mm, given_phase=recipe.phase)
 
 
 def _prepare_hosts(
@@ -135,7 +135,7 @@ def _prepare_hosts(
     todo = [source for source in sources if source.id not in kept]
     cards, failures = list(kept.values()), []
     progress("hosts", len(kept), len(sources))
-    with closing(run_jobs(todo, partial(_host_work, out, recipe.spacing_mm), workers)) as outcomes:
+    with closing(run_jobs(todo, partial(_host_work, recipe, out), workers)) as outcomes:
         for done, outcome in enumerate(outcomes, len(kept) + 1):
             _stop_if_pointless(outcome)
             if outcome.died:

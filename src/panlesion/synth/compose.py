@@ -11,11 +11,12 @@ from panlesion.ct.volume import Box, LabelMap, Vector3, Volume
 from panlesion.errors import PlacementError, VerifyError
 from panlesion.lesion.report import describe, type_json
 from panlesion.lesion.taxonomy import TYPES, LesionType
+from panlesion.lesion.vocabulary import Feature
 from panlesion.synth.blend import blend, lay_strand, push_reach_mm
 from panlesion.synth.draw import Wanted
 from panlesion.synth.host import Host, Site
 from panlesion.synth.kinds import KINDS
-from panlesion.synth.plan import Plan, Strand, to_json
+from panlesion.synth.plan import Blend, Plan, Strand, to_json
 from panlesion.synth.shape.solid import bounds_of, box_of, lesion_mask, render_level
 from panlesion.synth.terrain import Terrain
 from panlesion.synth.texture.matter import render_matter
@@ -189,12 +190,14 @@ def settled_surface(rendered: Rendered, check: Check, voxel_mm: float, wanted: W
     """Where more than the drawn margin decides how sharp a lesion reads, the report says what was measured.
 
     That is so for faint lesions (contrast below `FAINT_HU` or `FAINT_SDS` of their own heterogeneity: noise decides), in
-    hollow organs (the wall and its content decide as well) and for lesions fewer than `SMALL_VOXELS` across (the grid
-    decides). A margin that the caller asked for is not renamed.
+    hollow organs (the wall and its content decide as well), for lesions fewer than `SMALL_VOXELS` across (the grid decides)
+    and for subsolid or spiculated ones (vessels and spicules decide). A margin that the caller asked for is not renamed.
     """
     measured, spec = check.attributes, rendered.plan.spec
     faint = abs(measured.margin.contrast_hu) < max(FAINT_HU, FAINT_SDS * measured.heterogeneity_sd_hu)
-    unsure = faint or TYPES[spec.type].hollow or spec.diameter_mm < SMALL_VOXELS * voxel_mm
+    small = spec.diameter_mm < SMALL_VOXELS * voxel_mm
+    open_edge = rendered.plan.matter.blend is Blend.VEIL or Feature.SPICULATED in spec.features
+    unsure = faint or small or open_edge or TYPES[spec.type].hollow
     if measured.surface is spec.surface or not unsure or (wanted is not None and wanted.surface is not None):
         return rendered, check
     rendered = replace(rendered, plan=replace(rendered.plan, spec=replace(spec, surface=measured.surface)))

@@ -48,6 +48,8 @@ HOMOGENEOUS_SHARE = 0.45
 HETEROGENEOUS_FROM_MM = 18.0
 HETEROGENEOUS_SHARE = (1.4, 2.0)
 SIZE_TOLERANCE = 0.03
+# A geometry that was enlarged and whose mask grew by less than this is cut by its host.
+STUCK = 1.02
 WHOLE_CORE = 0.5
 KEEP_GAP_MM = 3.0
 # Boxes of more voxels than this are thinned for drawing, to a spacing of at most FITTING_MM.
@@ -208,7 +210,7 @@ def fit_geometry(
     """
     tolerance = max(SIZE_TOLERANCE * diameter_mm, 0.4 * min(site.host.ct.grid.spacing_mm))
     measured = 0.0
-    finest = False
+    finest, before = False, 0.0
     for _ in range(8):
         box = box_of(bounds_of(geometry), site.host.ct.grid, margin_mm)
         terrain = Terrain.of(site.host.ct, site.host.organs, type=site.type, organ_label=organ_label, box=box)
@@ -228,6 +230,9 @@ def fit_geometry(
                 return fitted
             finest = True
             continue
+        if measured < diameter_mm and measured < STUCK * before:
+            break
+        before = measured
         geometry = scaled(geometry, float(np.clip(diameter_mm / max(measured, 1e-3), 0.6, 1.5)), centre_xyz)
     raise PlacementError(
         f"a {site.type} of {diameter_mm:.1f} mm in {site.host.id} came out {measured:.1f} mm where it was placed: "

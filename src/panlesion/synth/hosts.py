@@ -91,8 +91,8 @@ def kept_host(source: HostSource, out: Path) -> HostCard | None:
     return read_host_card(folder) if folder.is_dir() else None
 
 
-def prepare_host(source: HostSource, *, out: Path, spacing_mm: float) -> HostCard:
-    """Bring a host to the cohort's spacing and keep it in `out/hosts/<id>/`.
+def prepare_host(source: HostSource, *, out: Path, spacing_mm: float, given_phase: Phase | None = None) -> HostCard:
+    """Bring a host to the cohort's spacing and keep it in `out/hosts/<id>/`; its phase is measured unless given.
 
     Raises:
         PanlesionError: the host cannot be read, or CT and organ map do not fit; the message names the host.
@@ -101,7 +101,7 @@ def prepare_host(source: HostSource, *, out: Path, spacing_mm: float) -> HostCar
         ct, organs, phase = _standard_host(source, spacing_mm)
         card = HostCard(
             id=source.id,
-            phase=phase or measure_host(ct, organs).phase,
+            phase=phase or given_phase or measure_host(ct, organs).phase,
             spacing_mm=spacing_mm,
             shape=ct.grid.shape,
             volumes_ml=organ_volumes_ml(organs),

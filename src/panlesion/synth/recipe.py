@@ -7,6 +7,7 @@ from typing import Any
 
 import panlesion
 from panlesion.ct.organ_files import OrganNumbering
+from panlesion.ct.phase import Phase
 from panlesion.data.store import StoredAs
 from panlesion.lesion.taxonomy import LesionType
 
@@ -19,7 +20,7 @@ class Recipe:
 
     `hosts` is "phantom" or a folder. `size_voxels` is the edge of each case's cube; 0 keeps the host's whole field of
     view. `lesions` is the smallest and the largest number of lesions of a case, None for as many as its type has.
-    `phantoms` is how many are drawn.
+    `phantoms` is how many are drawn. `phase` is that of all hosts, None to measure each.
     """
 
     hosts: str
@@ -32,6 +33,7 @@ class Recipe:
     lesions: tuple[int, int] | None = None
     stored_as: StoredAs = StoredAs.FULL
     phantoms: int = 0
+    phase: Phase | None = None
 
     def __post_init__(self) -> None:
         if not self.types:
@@ -50,6 +52,8 @@ class Recipe:
             raise ValueError(f"lesions is {self.lesions}; it must be from 1 to 20, the smaller first")
         if self.phantoms < 0:
             raise ValueError(f"phantoms is {self.phantoms}; it must not be negative")
+        if self.phase is not None and self.hosts == PHANTOM:
+            raise ValueError(f"phase is {self.phase}, but hosts is {PHANTOM}; phantoms are drawn in all phases: leave it out")
         if self.phantoms and self.hosts != PHANTOM:
             raise ValueError(
                 f"phantoms is {self.phantoms}, but hosts is {self.hosts}; phantoms are drawn where hosts is {PHANTOM}"
@@ -70,6 +74,7 @@ class Recipe:
             "spacing_mm": self.spacing_mm,
             "size_voxels": self.size_voxels,
             "lesions": None if self.lesions is None else list(self.lesions),
+            "phase": None if self.phase is None else self.phase.value,
             "format": self.stored_as.value,
             "sources": {name: dict(source) for name, source in sources.items()},
         }

@@ -185,9 +185,7 @@ def test_spicules_are_part_of_the_lesion_and_reach_their_tips() -> None:
     terrain = open_terrain(spacing_mm=(0.7, 0.7, 0.7))
     part = ball((0.0, 0.0, 0.0), 9.0)
     spicules = draw_spicules(part, np.random.default_rng(2))
-    plain, spiky = (
-        render_level(Geometry(parts=(part,), spicules=s, **OPEN), terrain) < 0 for s in ((), spicules)
-    )
+    plain, spiky = (render_level(Geometry(parts=(part,), spicules=s, **OPEN), terrain) < 0 for s in ((), spicules))
     assert not (plain & ~spiky).any()
     points = world(terrain.grid)[spiky]
     for spicule in spicules:

@@ -37,7 +37,7 @@ from panlesion.synth.seed import draw_seed, drawn
 from panlesion.synth.shape.outline import draw_outline
 from panlesion.synth.shape.spicules import point
 
-TRIES = 16
+TRIES = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,10 +197,9 @@ def _mass(
         features.add(Feature.PAPILLARY)
     if replacing:
         features = {Feature.ORGAN_REPLACEMENT}
-    free = replacing or keep_gap_mm == 0
     geometry = Geometry(
         parts=tuple(parts),
-        confine=Confine.FREE if free else Confine.BULGE,
+        confine=Confine.FREE if replacing else Confine.BULGE,
         bulge_mm=round(outward_mm, 2),
         keep_gap_mm=keep_gap_mm,
         into_neighbour_mm=1.5 if keep_gap_mm == 0 else 0.0,
@@ -223,7 +222,7 @@ def _filled(
     layers: list[Layer] = [texture_layer(rng, min(diameter, 30.0))]
     if reading.heterogeneity is Heterogeneity.HETEROGENEOUS and diameter > NECROSIS_FROM_MM and reading.shape is not Shape.WALL:
         features.add(Feature.NECROSIS)
-        layers.append(necrosis_layer(rng, 0.7 * diameter, hu=float(rng.uniform(12, 28))))
+        layers.append(necrosis_layer(rng, fitted, hu=float(rng.uniform(12, 28))))
     elif site.phase.enhanced and rng.random() < 0.4:
         # The mucosa enhances more than the deep wall.
         layers.append(Layer(kind=LayerKind.RIM, hu=round(target + float(rng.uniform(8, 22)), 1), stop_mm=1.8, soft_mm=1.2))

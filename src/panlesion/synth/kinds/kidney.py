@@ -39,7 +39,7 @@ def draw_kidney_tumour(site: Site, wanted: Wanted, rng: np.random.Generator) -> 
         features |= {Feature.HYPERENHANCEMENT} if site.phase is Phase.ARTERIAL and target > 95 else set()
         if heterogeneous and diameter >= NECROSIS_FROM_MM:
             features.add(Feature.NECROSIS)
-            layers.append(necrosis_layer(rng, diameter, hu=float(rng.uniform(10, 32))))
+            layers.append(necrosis_layer(rng, fitted, hu=float(rng.uniform(10, 32))))
     elif subtype == "fat-containing" and heterogeneous:
         features.add(Feature.FAT)
         clumps = draw_field(rng, wavelength_mm=(max(4.0, diameter / 4), max(8.0, 0.8 * diameter)))

@@ -5,6 +5,7 @@ import numpy as np
 from panlesion.ct.phase import Phase
 from panlesion.lesion.vocabulary import Density, Feature, Heterogeneity, Invasion
 from panlesion.synth.draw import (
+    Fitted,
     Reading,
     Wanted,
     choose,
@@ -53,7 +54,7 @@ def draw_liver_tumour(site: Site, wanted: Wanted, rng: np.random.Generator) -> P
         target = draw_mean_offset(site, wanted, label, rng, offset_hu=HEPATOCELLULAR_HU[phase])
     else:
         target = draw_mean_hu(site, wanted, label, rng)
-    layers, features = _layers(site, reading, entity, label, target, rng)
+    layers, features = _layers(site, reading, fitted, entity, label, target, rng)
     matter = Matter(
         base_hu=target,
         layers=(texture_layer(rng, reading.size.diameter_mm), *layers),
@@ -66,7 +67,7 @@ def draw_liver_tumour(site: Site, wanted: Wanted, rng: np.random.Generator) -> P
 
 
 def _layers(
-    site: Site, reading: Reading, entity: str, label: int, target_hu: float, rng: np.random.Generator
+    site: Site, reading: Reading, fitted: Fitted, entity: str, label: int, target_hu: float, rng: np.random.Generator
 ) -> tuple[list[Layer], set[Feature]]:
     phase, diameter = site.phase, reading.size.diameter_mm
     liver = site.host.facts.organ_mean_hu(label)
@@ -78,9 +79,9 @@ def _layers(
     heterogeneous = reading.heterogeneity is Heterogeneity.HETEROGENEOUS
     if heterogeneous and diameter >= NECROSIS_FROM_MM and rng.random() < 0.75:
         features.add(Feature.NECROSIS)
-        layers.append(necrosis_layer(rng, diameter, hu=float(rng.uniform(*NECROSIS_HU))))
+        layers.append(necrosis_layer(rng, fitted, hu=float(rng.uniform(*NECROSIS_HU))))
     elif heterogeneous and entity == "cholangiocarcinoma" and phase is Phase.DELAYED:
-        layers.append(necrosis_layer(rng, diameter, hu=liver + float(rng.uniform(5, 25))))
+        layers.append(necrosis_layer(rng, fitted, hu=liver + float(rng.uniform(5, 25))))
     if phase.enhanced and diameter > 14 and heterogeneous and rng.random() < 0.6:
         width = float(min(rng.uniform(*RIM_MM), 0.12 * diameter))
         features.add(Feature.CAPSULE if entity == "hepatocellular" else Feature.RIM_ENHANCEMENT)
@@ -99,13 +100,14 @@ def _layers(
     return layers, features
 
 
-def necrosis_layer(rng: np.random.Generator, diameter_mm: float, *, hu: float) -> Layer:
-    """A ragged centre of another density, a third to two thirds of the lesion across."""
+def necrosis_layer(rng: np.random.Generator, fitted: Fitted, *, hu: float) -> Layer:
+    """A ragged centre of another density, a third to two thirds of the lesion's thickness across."""
+    thick = fitted.inscribed_mm
     return Layer(
         kind=LayerKind.CORE,
         hu=round(hu, 1),
-        start_mm=float(round(diameter_mm / 2 * rng.uniform(0.4, 0.65), 2)),
+        start_mm=round(thick / 2 * float(rng.uniform(0.35, 0.6)), 2),
         soft_mm=2.5,
-        field=draw_field(rng, wavelength_mm=(max(5.0, 0.25 * diameter_mm), max(8.0, diameter_mm))),
-        ragged_mm=float(round(0.09 * diameter_mm, 2)),
+        field=draw_field(rng, wavelength_mm=(max(5.0, 0.25 * thick), max(8.0, thick))),
+        ragged_mm=round(0.08 * thick, 2),
     )

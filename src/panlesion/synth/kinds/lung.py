@@ -27,7 +27,7 @@ KINDS = {Feature.SOLID: 0.66, Feature.PART_SOLID: 0.18, Feature.GROUND_GLASS: 0.
 GROUND_GLASS_HU = (-700.0, -480.0)
 SOLID_PART_HU = (-20.0, 45.0)
 CAVITY_HU = -930.0
-CAVITY_FROM_MM = 16.0
+CAVITY_FROM_MM = 14.0
 CALCIUM_HU = (250.0, 600.0)
 TAG_MM = (3.0, 22.0)
 
@@ -88,19 +88,21 @@ def _matter(
         core = Layer(
             kind=LayerKind.CORE,
             hu=drawn(rng, SOLID_PART_HU),
-            start_mm=float(round(diameter / 2 * rng.uniform(0.3, 0.6), 2)),
+            start_mm=round(fitted.inscribed_mm / 2 * float(rng.uniform(0.3, 0.6)), 2),
             soft_mm=1.5,
             field=ragged,
-            ragged_mm=float(round(0.06 * diameter, 2)),
+            ragged_mm=round(0.06 * fitted.inscribed_mm, 2),
         )
         base = drawn(rng, GROUND_GLASS_HU)
         return Matter(base_hu=base, layers=(core,), margin_mm=max(margin, 0.4), blend=Blend.VEIL, noise_seed=seed), None, set()
     target = draw_mean_hu(site, wanted, label, rng)
     layers = [texture]
     features: set[Feature] = set()
-    if diameter >= CAVITY_FROM_MM and (Feature.CAVITY in wanted.features or (wanted.density is None and rng.random() < 0.12)):
+    if fitted.inscribed_mm >= CAVITY_FROM_MM and (
+        Feature.CAVITY in wanted.features or (wanted.density is None and rng.random() < 0.12)
+    ):
         features.add(Feature.CAVITY)
-        wall = float(rng.uniform(3.0, max(4.0, 0.22 * diameter)))
+        wall = float(rng.uniform(0.22, 0.45) * fitted.inscribed_mm / 2 + 1.5)
         ragged = draw_field(rng, wavelength_mm=(diameter / 4, diameter))
         layers.append(
             Layer(

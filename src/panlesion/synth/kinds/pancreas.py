@@ -51,7 +51,7 @@ def draw_pancreas_tumour(site: Site, wanted: Wanted, rng: np.random.Generator) -
     layers = [texture_layer(rng, diameter)]
     if reading.heterogeneity is Heterogeneity.HETEROGENEOUS and diameter > 25 and rng.random() < 0.5:
         features.add(Feature.NECROSIS)
-        layers.append(necrosis_layer(rng, diameter, hu=float(rng.uniform(10, 28))))
+        layers.append(necrosis_layer(rng, fitted, hu=float(rng.uniform(10, 28))))
     matter = Matter(
         base_hu=target,
         layers=tuple(layers),
