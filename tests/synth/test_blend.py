@@ -106,7 +106,7 @@ def test_far_from_the_lesion_nothing_changes(push, margin_mm) -> None:
     assert np.abs(change[distance < -4]).mean() > 30
 
 
-@pytest.mark.parametrize("psf_mm", [0.6, 0.8, 1.0])
+@pytest.mark.parametrize("psf_mm", [0.6, 1.0])
 @pytest.mark.parametrize("spacing_mm", [(1.0, 1.0, 1.0), (1.2, 1.2, 1.2)])
 def test_a_well_defined_margin_has_the_point_spread_of_the_host(psf_mm, spacing_mm) -> None:
     host = liver_host(psf_mm=psf_mm, spacing_mm=spacing_mm, sd_hu=6.0)
@@ -238,10 +238,9 @@ def test_blending_the_same_plan_twice_gives_the_same_bytes() -> None:
 
 def test_a_strand_lays_a_tube_and_leaves_the_noise() -> None:
     host = liver_host(sd_hu=10.0)
-    terrain = terrain_of(host)
     strand = Strand(path_xyz=((-30.0, 5.0, 5.0), (0.0, 5.0, 5.0), (20.0, 5.0, 5.0)), radius_mm=3.0, hu=10.0)
     before = host.ct.hu.astype(np.float32)
-    after = lay_strand(before, strand, terrain, (0.8, 0.8, 0.8))
+    after = lay_strand(before, strand, host.ct.grid, (0.8, 0.8, 0.8))
     xyz = world(host.ct.grid)
     off_axis = np.hypot(xyz[..., 1] - 5, xyz[..., 2] - 5)
     along = (xyz[..., 0] > -28) & (xyz[..., 0] < 18)

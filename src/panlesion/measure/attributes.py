@@ -1,6 +1,5 @@
 """`measure_lesion`: everything a report says of a lesion, measured on its voxels. The rules stand in docs/why/measure.md."""
 
-import math
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
@@ -17,7 +16,7 @@ from panlesion.measure.relation import Relation, measure_relation, surface_conta
 from panlesion.measure.scene import Scene, cut_scene
 from panlesion.measure.shape import ShapeFeatures, shape_features
 from panlesion.measure.size import Size, measure_size
-from panlesion.measure.texture import coarse_sd_hu, core_of
+from panlesion.measure.texture import coarse_sd_hu, core_of, sharpest_edge_mm
 
 PUNCTATE_MM = 10.0
 """Lesions up to this diameter are "punctate, nodular". Ours; 10 mm is RECIST 1.1's least target lesion (Eisenhauer 2009)."""
@@ -127,7 +126,7 @@ def measure_lesion(
     relation = measure_relation(scene)
     contact = surface_contact(scene)
     inscribed = 2.0 * float(scene.below_mm.max())
-    core = core_of(scene, margin.edge_sigma_mm or math.sqrt(float(np.mean(np.square(host.psf_mm)))))
+    core = core_of(scene, max(margin.edge_sigma_mm or 0.0, sharpest_edge_mm(host.psf_mm, ct.grid.spacing_mm)))
     core_mean = float(scene.hu[core].mean(dtype=np.float64))
     reference = host.reference_hu(type, organ_label)
     sd = coarse_sd_hu(scene.hu, core, thinned(host.noise(organ_label), scene.stride), scene.spacing_mm)

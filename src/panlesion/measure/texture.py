@@ -19,6 +19,11 @@ SURE_SDS = 1.0
 """Variance counts from this many of its own SDs above the noise's. Ours: one even lesion in six still shows some."""
 
 
+def sharpest_edge_mm(psf_mm: Vector3, spacing_mm: Vector3) -> float:
+    """Width (SD) that no edge on a scan goes below: the point spread and a voxel's partial volume (a box's SD, 1/√12)."""
+    return math.hypot(math.sqrt(float(np.mean(np.square(psf_mm)))), float(np.mean(spacing_mm)) / math.sqrt(12.0))
+
+
 def core_of(scene: Scene, edge_sigma_mm: float) -> NDArray[np.bool_]:
     """The part of a lesion that its edge does not reach."""
     least = min(CORE_SIGMAS * edge_sigma_mm, float(np.quantile(scene.below_mm, 1.0 - CORE_SHARE)))

@@ -25,7 +25,7 @@ from panlesion.measure.relation import measure_relation, surface_contact
 from panlesion.measure.scene import Scene
 from panlesion.measure.shape import shape_features
 from panlesion.measure.size import largest_diameter_mm, measure_size
-from panlesion.measure.texture import CORE_SHARE, CORE_SIGMAS, SMOOTHING_MM
+from panlesion.measure.texture import CORE_SHARE, CORE_SIGMAS, SMOOTHING_MM, sharpest_edge_mm
 from panlesion.synth.blend import mixed
 from panlesion.synth.field import draw_field
 from panlesion.synth.host import Site
@@ -50,7 +50,6 @@ HETEROGENEOUS_SHARE = (1.4, 2.0)
 SIZE_TOLERANCE = 0.03
 # A geometry that was enlarged and whose mask grew by less than this is cut by its host.
 STUCK = 1.02
-WHOLE_CORE = 0.5
 KEEP_GAP_MM = 3.0
 # Boxes of more voxels than this are thinned for drawing, to a spacing of at most FITTING_MM.
 FITTING_VOXELS = 80_000
@@ -131,11 +130,6 @@ class Fitted:
     def invasion(self) -> Invasion:
         """How the mask relates to its neighbours."""
         return Invasion.CLOSE if measure_relation(self.scene).close else Invasion.NOT_CLOSE
-
-
-def rms_mm(sigmas_mm: Vector3) -> float:
-    """One number for a point spread that differs between axes."""
-    return float(np.sqrt(np.mean(np.square(sigmas_mm))))
 
 
 def choose(shares: Mapping[T, float], rng: np.random.Generator) -> T:
@@ -305,7 +299,8 @@ def fit_matter(
     if matter.margin_mm > 0:
         ragged = draw_field(rng, wavelength_mm=(max(3.0, 2 * matter.margin_mm), max(8.0, 6 * matter.margin_mm)))
         matter = replace(matter, margin_field=ragged)
-    core = fitted.core(float(np.hypot(rms_mm(facts.psf_mm), matter.margin_mm)))
+    sharpest = sharpest_edge_mm(facts.psf_mm, site.host.ct.grid.spacing_mm)
+    core = fitted.core(float(np.hypot(sharpest, matter.margin_mm)))
     host, voxel_mm = terrain.ct.hu.astype(np.float32), min(site.host.ct.grid.spacing_mm)
 
     def seen(made: Matter) -> tuple[NDArray[np.float32], NDArray[np.float32], float, float]:
@@ -334,7 +329,7 @@ def fit_matter(
         )
         image, plain, mean, share = seen(matter)
     # How much of the edge the measured core leaves out depends on the measured edge: both extremes must read the same.
-    whole = fitted.core(WHOLE_CORE * rms_mm(facts.psf_mm))
+    whole = fitted.core(sharpest)
     wide = _coarse(image, whole, terrain.grid.spacing_mm)
     reading = _settled(reading, wanted, (float(plain.std()), float(wide.std())), threshold)
     label = fitted.terrain.organ_label

@@ -34,14 +34,13 @@ def annular(type: LesionType, seed: int):
         (LesionType.ESOPHAGEAL_CANCER, 0),
         (LesionType.ESOPHAGEAL_CANCER, 3),
         (LesionType.COLORECTAL_CANCER, 0),
-        (LesionType.COLORECTAL_CANCER, 1),
     ],
 )
 def test_a_ring_narrows_the_lumen_but_does_not_close_it(type, seed) -> None:
     plan, host, mask, organ = annular(type, seed)
     open_lumen = organ & ~mask
     along = np.flatnonzero(mask.any(axis=(0, 1)))
-    k = int(round(float(host.ct.grid.to_ijk(plan.spec.centre_xyz)[2])))
+    k = round(float(host.ct.grid.to_ijk(plan.spec.centre_xyz)[2]))
     assert along.min() < k < along.max()
     before, after = organ[:, :, k].sum(), open_lumen[:, :, k].sum()
     assert 0 < after < 0.6 * before
@@ -53,7 +52,7 @@ def test_a_ring_narrows_the_lumen_but_does_not_close_it(type, seed) -> None:
 @pytest.mark.parametrize("type", TUBES)
 def test_a_ring_is_soft_tissue_all_around(type) -> None:
     plan, host, mask, _ = annular(type, 0)
-    k = int(round(float(host.ct.grid.to_ijk(plan.spec.centre_xyz)[2])))
+    k = round(float(host.ct.grid.to_ijk(plan.spec.centre_xyz)[2]))
     at = host.ct.grid.to_xyz(np.argwhere(mask & (np.arange(mask.shape[2]) == k)))
     angles = np.floor((np.arctan2(at[:, 1], at[:, 0]) + np.pi) / (np.pi / 6))
     assert len(np.unique(angles)) >= 11

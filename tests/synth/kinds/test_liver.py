@@ -24,17 +24,17 @@ def plans(phase: Phase, count: int, **wanted) -> list:
 
 
 def test_bright_tumours_are_seen_in_the_arterial_phase_only() -> None:
-    arterial, portal = ({p.spec.density for p in plans(phase, 12)} for phase in (Phase.ARTERIAL, Phase.PORTAL))
+    arterial, portal = ({p.spec.density for p in plans(phase, 9)} for phase in (Phase.ARTERIAL, Phase.PORTAL))
     assert Density.HYPER in arterial
     assert Density.HYPER not in portal
 
 
 def test_wash_out_is_dark_late_and_enhancement_bright_early() -> None:
-    for plan in plans(Phase.DELAYED, 8):
+    for plan in plans(Phase.DELAYED, 6):
         assert Feature.HYPERENHANCEMENT not in plan.spec.features
         if Feature.WASH_OUT in plan.spec.features:
             assert plan.spec.mean_hu < 100
-    for plan in plans(Phase.ARTERIAL, 8):
+    for plan in plans(Phase.ARTERIAL, 6):
         assert Feature.WASH_OUT not in plan.spec.features
         if Feature.HYPERENHANCEMENT in plan.spec.features:
             assert plan.spec.mean_hu > 100
@@ -50,6 +50,6 @@ def test_plain_tumours_have_neither_rim_nor_capsule() -> None:
 def test_a_necrotic_core_is_a_third_to_two_thirds_across(diameter_mm) -> None:
     layers = [necrosis_layer(np.random.default_rng(n), diameter_mm, hu=20.0) for n in range(50)]
     across = [1 - 2 * layer.start_mm / diameter_mm for layer in layers]
-    assert 0.33 <= min(across)
+    assert min(across) >= 0.33
     assert max(across) <= 0.67
     assert {layer.kind for layer in layers} == {LayerKind.CORE}

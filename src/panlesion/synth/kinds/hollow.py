@@ -30,7 +30,7 @@ from panlesion.synth.draw import (
 from panlesion.synth.field import draw_field
 from panlesion.synth.host import Site
 from panlesion.synth.kinds.blob import draw_body, lobes, plan_of
-from panlesion.synth.kinds.liver import necrosis_layer
+from panlesion.synth.kinds.liver import NECROSIS_FROM_MM, necrosis_layer
 from panlesion.synth.place import Survey
 from panlesion.synth.plan import Confine, Geometry, Layer, LayerKind, Matter, Part, Plan, WallPatch
 from panlesion.synth.seed import draw_seed, drawn
@@ -78,7 +78,6 @@ STYLES: Mapping[LesionType, Style] = MappingProxyType(
 )
 CLOSE_OUTWARD_MM = 4.0
 STRANDING_SDS = 2.5
-NECROSIS_FROM_MM = 30.0
 
 
 def draw_hollow_tumour(site: Site, wanted: Wanted, rng: np.random.Generator) -> Plan:
@@ -220,7 +219,11 @@ def _filled(
     diameter = reading.size.diameter_mm
     target = draw_mean_hu(site, wanted, label, rng)
     layers: list[Layer] = [texture_layer(rng, min(diameter, 30.0))]
-    if reading.heterogeneity is Heterogeneity.HETEROGENEOUS and diameter > NECROSIS_FROM_MM and reading.shape is not Shape.WALL:
+    if (
+        reading.heterogeneity is Heterogeneity.HETEROGENEOUS
+        and fitted.inscribed_mm >= NECROSIS_FROM_MM
+        and reading.shape is not Shape.WALL
+    ):
         features.add(Feature.NECROSIS)
         layers.append(necrosis_layer(rng, fitted, hu=float(rng.uniform(12, 28))))
     elif site.phase.enhanced and rng.random() < 0.4:

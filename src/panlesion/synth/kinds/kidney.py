@@ -8,7 +8,7 @@ from panlesion.synth.draw import Wanted, choose, draw_margin_mm, draw_mean_hu, d
 from panlesion.synth.field import draw_field
 from panlesion.synth.host import Site
 from panlesion.synth.kinds.blob import Seating, outside_share, plan_of, seat_body
-from panlesion.synth.kinds.liver import necrosis_layer
+from panlesion.synth.kinds.liver import NECROSIS_FROM_MM, necrosis_layer
 from panlesion.synth.plan import Confine, Layer, LayerKind, Matter, Plan
 from panlesion.synth.seed import draw_seed, drawn
 
@@ -19,7 +19,6 @@ GROWTH = {(0.0, 0.35): 0.45, (0.35, 0.9): 0.4, (0.9, 99.0): 0.15}
 # angiomyolipoma −20…−100 HU (Jinzaki 2014, Abdom Imaging 39:588).
 SUBTYPES = {"clear-cell": 0.6, "papillary": 0.25, "fat-containing": 0.15}
 FAT_HU = (-95.0, -45.0)
-NECROSIS_FROM_MM = 22.0
 
 
 def draw_kidney_tumour(site: Site, wanted: Wanted, rng: np.random.Generator) -> Plan:
@@ -37,7 +36,7 @@ def draw_kidney_tumour(site: Site, wanted: Wanted, rng: np.random.Generator) -> 
     features: set[Feature] = set()
     if subtype == "clear-cell":
         features |= {Feature.HYPERENHANCEMENT} if site.phase is Phase.ARTERIAL and target > 95 else set()
-        if heterogeneous and diameter >= NECROSIS_FROM_MM:
+        if heterogeneous and fitted.inscribed_mm >= NECROSIS_FROM_MM:
             features.add(Feature.NECROSIS)
             layers.append(necrosis_layer(rng, fitted, hu=float(rng.uniform(10, 32))))
     elif subtype == "fat-containing" and heterogeneous:

@@ -36,7 +36,10 @@ HEPATOCELLULAR_HU = {
 # Encapsulated tumours push the liver aside, the others mostly replace it.
 PUSH = {"hepatocellular": (0.5, 0.8), "metastasis": (0.1, 0.6), "cholangiocarcinoma": (0.0, 0.3)}
 RIM_MM = (1.5, 4.0)
-NECROSIS_FROM_MM = 25.0
+# Necrosis needs a lesion this thick: a shell of viable tumour, and a centre large enough to see. Within the shell the margin
+# is read, so a thinner one would blur it.
+NECROSIS_FROM_MM = 20.0
+VIABLE_MM = 6.0
 NECROSIS_HU = (12.0, 30.0)
 
 
@@ -77,7 +80,7 @@ def _layers(
         features |= {Feature.HYPERENHANCEMENT} if phase is Phase.ARTERIAL and target_hu > liver else set()
         features |= {Feature.WASH_OUT} if phase in (Phase.PORTAL, Phase.DELAYED) and target_hu < liver else set()
     heterogeneous = reading.heterogeneity is Heterogeneity.HETEROGENEOUS
-    if heterogeneous and diameter >= NECROSIS_FROM_MM and rng.random() < 0.75:
+    if heterogeneous and fitted.inscribed_mm >= NECROSIS_FROM_MM and rng.random() < 0.75:
         features.add(Feature.NECROSIS)
         layers.append(necrosis_layer(rng, fitted, hu=float(rng.uniform(*NECROSIS_HU))))
     elif heterogeneous and entity == "cholangiocarcinoma" and phase is Phase.DELAYED:
@@ -106,7 +109,7 @@ def necrosis_layer(rng: np.random.Generator, fitted: Fitted, *, hu: float) -> La
     return Layer(
         kind=LayerKind.CORE,
         hu=round(hu, 1),
-        start_mm=round(thick / 2 * float(rng.uniform(0.35, 0.6)), 2),
+        start_mm=round(max(VIABLE_MM, thick / 2 * float(rng.uniform(0.35, 0.6))), 2),
         soft_mm=2.5,
         field=draw_field(rng, wavelength_mm=(max(5.0, 0.25 * thick), max(8.0, thick))),
         ragged_mm=round(0.08 * thick, 2),

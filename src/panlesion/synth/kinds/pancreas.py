@@ -16,7 +16,7 @@ from panlesion.synth.draw import (
 )
 from panlesion.synth.host import Site
 from panlesion.synth.kinds.blob import Seating, plan_of, seat_body
-from panlesion.synth.kinds.liver import necrosis_layer
+from panlesion.synth.kinds.liver import NECROSIS_FROM_MM, necrosis_layer
 from panlesion.synth.plan import Confine, Matter, Plan, Strand
 from panlesion.synth.seed import draw_seed, drawn
 from panlesion.synth.shape.spicules import point
@@ -49,7 +49,7 @@ def draw_pancreas_tumour(site: Site, wanted: Wanted, rng: np.random.Generator) -
     else:
         target = draw_mean_hu(site, wanted, label, rng)
     layers = [texture_layer(rng, diameter)]
-    if reading.heterogeneity is Heterogeneity.HETEROGENEOUS and diameter > 25 and rng.random() < 0.5:
+    if reading.heterogeneity is Heterogeneity.HETEROGENEOUS and fitted.inscribed_mm >= NECROSIS_FROM_MM and rng.random() < 0.5:
         features.add(Feature.NECROSIS)
         layers.append(necrosis_layer(rng, fitted, hu=float(rng.uniform(10, 28))))
     matter = Matter(
