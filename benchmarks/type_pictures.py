@@ -1,6 +1,7 @@
 """The pictures of docs/lesions.md from a cohort with one case of every type.
 
-Run: panlesion synth --hosts phantom --types all --per-type 1 --seed 1 COHORT; python benchmarks/type_pictures.py COHORT docs/images/types
+Run: panlesion synth --hosts phantom --types all --per-type 1 --seed 1 COHORT
+     python benchmarks/type_pictures.py COHORT docs/images/types
 """
 
 import argparse
@@ -22,7 +23,9 @@ def main() -> None:
     for case in iterate_cases(given.cohort):
         sheet = draw_case(case, opener)
         strip = sheet.convert("RGB").crop(CLOSE_UPS_AND_REPORT)
-        strip.resize((strip.width * 3 // 4, strip.height * 3 // 4)).quantize(96).save(given.out / f"{case.type}.png", optimize=True)
+        strip.resize((strip.width * 3 // 4, strip.height * 3 // 4)).quantize(96).save(
+            given.out / f"{case.type}.png", optimize=True
+        )
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ from panlesion.synth.draw import (
     draw_mean_hu,
     draw_mean_offset,
     draw_reading,
-    fit_geometry,
 )
+from panlesion.synth.fit import fit_geometry
 from panlesion.synth.host import Site
 from panlesion.synth.plan import Confine, Geometry
 from panlesion.synth.terrain import distance_mm

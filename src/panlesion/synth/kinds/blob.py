@@ -11,17 +11,8 @@ from panlesion.lesion.priors.size import Size
 from panlesion.lesion.spec import LesionSpec
 from panlesion.lesion.vocabulary import Feature, Invasion, Shape
 from panlesion.measure.attributes import seat_xyz
-from panlesion.synth.draw import (
-    GUARD_HU,
-    KEEP_GAP_MM,
-    Fitted,
-    Reading,
-    Wanted,
-    density_of,
-    find_seat,
-    fit_geometry,
-    settled_surface,
-)
+from panlesion.synth.draw import GUARD_HU, KEEP_GAP_MM, Reading, Wanted, density_of, find_seat
+from panlesion.synth.fit import Fitted, fit_geometry, settled_surface
 from panlesion.synth.host import Site
 from panlesion.synth.plan import Confine, Geometry, Matter, Part, Plan, Strand
 from panlesion.synth.seed import drawn

@@ -6,17 +6,9 @@ import numpy as np
 
 from panlesion.errors import PlacementError
 from panlesion.lesion.vocabulary import Density, Feature, Heterogeneity, Invasion
-from panlesion.synth.draw import (
-    Wanted,
-    choose,
-    draw_margin_mm,
-    draw_mean_hu,
-    draw_mean_offset,
-    draw_reading,
-    fit_matter,
-    texture_layer,
-)
+from panlesion.synth.draw import Wanted, choose, draw_mean_hu, draw_mean_offset, draw_reading
 from panlesion.synth.field import draw_field
+from panlesion.synth.fit import draw_margin_mm, fit_matter, texture_layer
 from panlesion.synth.host import Site
 from panlesion.synth.kinds.blob import Seating, outside_share, plan_of, seat_body
 from panlesion.synth.plan import Confine, Layer, LayerKind, Matter, Plan

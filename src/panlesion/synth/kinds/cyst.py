@@ -4,8 +4,9 @@ import numpy as np
 
 from panlesion.lesion.taxonomy import LesionType
 from panlesion.lesion.vocabulary import Feature, Heterogeneity, Invasion, Shape
-from panlesion.synth.draw import Wanted, draw_margin_mm, draw_mean_hu, draw_reading, fit_matter, texture_layer
+from panlesion.synth.draw import Wanted, draw_mean_hu, draw_reading
 from panlesion.synth.field import draw_field
+from panlesion.synth.fit import draw_margin_mm, fit_matter, texture_layer
 from panlesion.synth.host import Site
 from panlesion.synth.kinds.blob import Seating, plan_of, seat_body
 from panlesion.synth.plan import Confine, Layer, LayerKind, Matter, Plan

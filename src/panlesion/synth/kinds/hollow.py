@@ -12,22 +12,17 @@ from panlesion.errors import PlacementError
 from panlesion.lesion.taxonomy import LesionType
 from panlesion.lesion.vocabulary import Feature, Heterogeneity, Invasion, Shape, Surface
 from panlesion.measure.margin import ill_defined_from_mm
-from panlesion.synth.draw import (
+from panlesion.synth.draw import KEEP_GAP_MM, Reading, Wanted, draw_mean_hu, draw_reading, find_seat
+from panlesion.synth.field import draw_field
+from panlesion.synth.fit import (
     ILL_DEFINED_SHARE,
-    KEEP_GAP_MM,
     Fitted,
-    Reading,
-    Wanted,
     draw_margin_mm,
-    draw_mean_hu,
-    draw_reading,
-    find_seat,
     fit_geometry,
     fit_matter,
     settled_surface,
     texture_layer,
 )
-from panlesion.synth.field import draw_field
 from panlesion.synth.host import Site
 from panlesion.synth.kinds.blob import draw_body, lobes, plan_of
 from panlesion.synth.kinds.liver import NECROSIS_FROM_MM, necrosis_layer

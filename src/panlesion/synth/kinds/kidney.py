@@ -4,8 +4,9 @@ import numpy as np
 
 from panlesion.ct.phase import Phase
 from panlesion.lesion.vocabulary import Feature, Heterogeneity, Invasion
-from panlesion.synth.draw import Wanted, choose, draw_margin_mm, draw_mean_hu, draw_reading, fit_matter, texture_layer
+from panlesion.synth.draw import Wanted, choose, draw_mean_hu, draw_reading
 from panlesion.synth.field import draw_field
+from panlesion.synth.fit import draw_margin_mm, fit_matter, texture_layer
 from panlesion.synth.host import Site
 from panlesion.synth.kinds.blob import Seating, outside_share, plan_of, seat_body
 from panlesion.synth.kinds.liver import NECROSIS_FROM_MM, necrosis_layer

@@ -3,18 +3,9 @@
 import numpy as np
 
 from panlesion.lesion.vocabulary import Density, Feature, Heterogeneity, Invasion
-from panlesion.synth.draw import (
-    Fitted,
-    Reading,
-    Wanted,
-    choose,
-    draw_margin_mm,
-    draw_mean_hu,
-    draw_reading,
-    fit_matter,
-    texture_layer,
-)
+from panlesion.synth.draw import Reading, Wanted, choose, draw_mean_hu, draw_reading
 from panlesion.synth.field import draw_field
+from panlesion.synth.fit import Fitted, draw_margin_mm, fit_matter, texture_layer
 from panlesion.synth.host import Site
 from panlesion.synth.kinds.blob import Seating, plan_of, seat_body
 from panlesion.synth.plan import Blend, Confine, Layer, LayerKind, Matter, Plan, Strand

@@ -4,16 +4,8 @@ import numpy as np
 
 from panlesion.ct.phase import Phase
 from panlesion.lesion.vocabulary import Density, Feature, Heterogeneity, Invasion
-from panlesion.synth.draw import (
-    Fitted,
-    Wanted,
-    draw_margin_mm,
-    draw_mean_hu,
-    draw_mean_offset,
-    draw_reading,
-    fit_matter,
-    texture_layer,
-)
+from panlesion.synth.draw import Wanted, draw_mean_hu, draw_mean_offset, draw_reading
+from panlesion.synth.fit import Fitted, draw_margin_mm, fit_matter, texture_layer
 from panlesion.synth.host import Site
 from panlesion.synth.kinds.blob import Seating, plan_of, seat_body
 from panlesion.synth.kinds.liver import NECROSIS_FROM_MM, necrosis_layer

@@ -8,17 +8,8 @@ from panlesion.ct.volume import Vector3
 from panlesion.errors import PlacementError
 from panlesion.lesion.priors.size import Size
 from panlesion.lesion.vocabulary import Density, Feature, Heterogeneity, Invasion, Shape, Surface
-from panlesion.synth.draw import (
-    Reading,
-    Wanted,
-    choose,
-    draw_mean_hu,
-    draw_mean_offset,
-    draw_reading,
-    fit_geometry,
-    fit_matter,
-    texture_layer,
-)
+from panlesion.synth.draw import Reading, Wanted, choose, draw_mean_hu, draw_mean_offset, draw_reading
+from panlesion.synth.fit import fit_geometry, fit_matter, texture_layer
 from panlesion.synth.host import Site
 from panlesion.synth.kinds.blob import draw_body, plan_of
 from panlesion.synth.plan import Confine, Geometry, Layer, LayerKind, Matter, Plan
