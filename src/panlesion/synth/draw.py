@@ -1,7 +1,7 @@
 """The steps of drawing one lesion that all types share: what it shall read as, where it sits, how dense it is.
 
-`fit` brings it to its host, `kinds` holds what differs between types. The order is fixed: readings, seat, geometry (scaled until its mask has the drawn
-diameter), matter (shifted and stretched until its mean and spread are the drawn ones), plan.
+`fit` brings it to its host, `kinds` holds what differs between types. The order is fixed: readings, seat, geometry (scaled
+until its mask has the drawn diameter), matter (shifted and stretched until its mean and spread are the drawn ones), plan.
 """
 
 from collections.abc import Mapping

@@ -1,5 +1,7 @@
 """Liver tumours enhance as their phase says."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from terrain_made import liver_host
@@ -9,7 +11,7 @@ from panlesion.lesion.taxonomy import LesionType
 from panlesion.lesion.vocabulary import Density, Feature, Heterogeneity
 from panlesion.synth.compose import draw_lesion
 from panlesion.synth.draw import Wanted
-from panlesion.synth.kinds.liver import necrosis_layer
+from panlesion.synth.kinds.liver import VIABLE_MM, necrosis_layer
 from panlesion.synth.plan import LayerKind
 
 BIG = (26.0, 30.0)
@@ -46,10 +48,11 @@ def test_plain_tumours_have_neither_rim_nor_capsule() -> None:
         assert all(layer.kind is not LayerKind.RIM for layer in plan.matter.layers)
 
 
-@pytest.mark.parametrize("diameter_mm", [25.0, 60.0])
-def test_a_necrotic_core_is_a_third_to_two_thirds_across(diameter_mm) -> None:
-    layers = [necrosis_layer(np.random.default_rng(n), diameter_mm, hu=20.0) for n in range(50)]
-    across = [1 - 2 * layer.start_mm / diameter_mm for layer in layers]
-    assert min(across) >= 0.33
-    assert max(across) <= 0.67
+@pytest.mark.parametrize("inscribed_mm", [20.0, 30.0, 60.0])
+def test_a_necrotic_core_leaves_a_shell_of_viable_tumour(inscribed_mm) -> None:
+    fitted = SimpleNamespace(inscribed_mm=inscribed_mm)
+    layers = [necrosis_layer(np.random.default_rng(n), fitted, hu=20.0) for n in range(50)]
+    assert min(layer.start_mm for layer in layers) >= VIABLE_MM
+    assert max(1 - 2 * layer.start_mm / inscribed_mm for layer in layers) <= 0.67
+    assert min(1 - 2 * layer.start_mm / inscribed_mm for layer in layers) >= 0.39
     assert {layer.kind for layer in layers} == {LayerKind.CORE}

@@ -20,6 +20,7 @@ from panlesion.synth.shape.outline import draw_outline
 from panlesion.synth.shape.spicules import draw_spicules
 
 TRIES = 10
+THIN_VOXELS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +146,9 @@ def plan_of(
         PlacementError: The density came out on the fence between two classes, or in one the caller did not want.
     """
     density, guard = density_of(site, mean_hu, organ_label)
-    if guard < GUARD_HU or wanted.density not in (None, density):
+    # What is only a few voxels thick is mostly partial volume: its mean is less sure.
+    thin = fitted.inscribed_mm < THIN_VOXELS * max(site.host.ct.grid.spacing_mm)
+    if guard < (2 if thin else 1) * GUARD_HU or wanted.density not in (None, density):
         raise PlacementError(f"a {site.type} of {mean_hu:.0f} HU came out {density!r}, {guard:.1f} HU from the next class")
     terrain = fitted.terrain
     seat = site.host.facts.atlas.seat(organ_label, seat_xyz(fitted.scene, organ_label, terrain.ct, terrain.organs))
