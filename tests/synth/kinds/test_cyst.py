@@ -14,7 +14,7 @@ from panlesion.synth.verify import verify
 
 
 @pytest.mark.parametrize("phase", Phase)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_cyst_is_water_in_every_phase(phase, seed) -> None:
     host = liver_host(phase=phase)
     plan = draw_lesion(host, LesionType.LIVER_CYST, np.random.default_rng(seed), wanted=Wanted(diameter_mm=(12.0, 26.0)))
