@@ -33,7 +33,7 @@ def test_the_public_loader_reads_label_and_classes(type) -> None:
     choices = itertools.product(Shape, Density, Heterogeneity, Surface, Invasion)
     for shape, density, heterogeneity, surface, invasion in itertools.islice(choices, 0, None, 7):
         spec = spec_of(type, shape=shape, density=density, heterogeneity=heterogeneity, surface=surface, invasion=invasion)
-        label, indices = loaded(json.dumps(type_json([describe(spec, (20, 19, 18), (5, 6, 7))])))
+        label, indices = loaded(json.dumps(type_json([describe(spec, (20, 19, 18), (5, 6, 7), 43.21)])))
         assert label == str(min(TYPES[type].organ_labels))
         expected = [shape, density, heterogeneity, surface, invasion]
         assert indices == [list(value.__class__).index(value) for value in expected]
@@ -42,7 +42,7 @@ def test_the_public_loader_reads_label_and_classes(type) -> None:
 
 def test_the_first_lesion_is_the_one_the_loader_reads_and_all_are_listed() -> None:
     first, second = (
-        describe(spec_of(LesionType.KIDNEY_CYST, organ_label=label, shape=shape), (9, 9, 9), (1, 2, 3))
+        describe(spec_of(LesionType.KIDNEY_CYST, organ_label=label, shape=shape), (9, 9, 9), (1, 2, 3), 43.21)
         for label, shape in ((3, Shape.ROUND), (2, Shape.IRREGULAR))
     )
     written = json.loads(json.dumps(type_json([first, second])))
@@ -53,7 +53,7 @@ def test_the_first_lesion_is_the_one_the_loader_reads_and_all_are_listed() -> No
 
 
 def test_numbers_are_those_of_the_specification() -> None:
-    report = describe(spec_of(LesionType.LIVER_TUMOR), (20, 19, 18), (5, 6, 7))
+    report = describe(spec_of(LesionType.LIVER_TUMOR), (20, 19, 18), (5, 6, 7), 43.21)
     assert report["diameter_mm"] == 20.0
     assert report["mean_hu"] == 43.2
     assert "43 HU" in report["CT value"]
@@ -66,7 +66,7 @@ def test_numbers_are_those_of_the_specification() -> None:
 
 @pytest.mark.parametrize("phase", Phase)
 def test_enhancement_follows_the_phase(phase) -> None:
-    report = describe(spec_of(LesionType.LIVER_TUMOR, phase=phase), (1, 1, 1), (0, 0, 0))
+    report = describe(spec_of(LesionType.LIVER_TUMOR, phase=phase), (1, 1, 1), (0, 0, 0), 43.21)
     assert report["enhancement status"] == ("enhanced CT" if phase.enhanced else "non-contrast CT")
     assert report["phase"] == phase.value
 
@@ -76,7 +76,7 @@ def test_the_long_template_never_contradicts_the_public_fields(invasion) -> None
     for type in LesionType:
         for heterogeneity, surface in itertools.product(Heterogeneity, Surface):
             spec = spec_of(type, invasion=invasion, heterogeneity=heterogeneity, surface=surface)
-            report = describe(spec, (1, 1, 1), (0, 0, 0))
+            report = describe(spec, (1, 1, 1), (0, 0, 0), 43.21)
             assert report["density variations"] == heterogeneity.value.lower()
             assert report["surface characteristics"].startswith(surface.value.lower())
             assert report["relationship with adjacent organs"].startswith("no close") == (invasion is Invasion.NOT_CLOSE)
@@ -100,26 +100,26 @@ def test_the_long_template_never_contradicts_the_public_fields(invasion) -> None
     ],
 )
 def test_density_is_told_in_the_long_templates_words(type, features, density, words) -> None:
-    report = describe(spec_of(type, features=frozenset(features), density=density), (1, 1, 1), (0, 0, 0))
+    report = describe(spec_of(type, features=frozenset(features), density=density), (1, 1, 1), (0, 0, 0), 43.21)
     assert report["density"] == words
 
 
 def test_the_serosa_of_hollow_organs_is_told() -> None:
     clear, gone = (
-        describe(spec_of(LesionType.COLORECTAL_CANCER, invasion=one), (1, 1, 1), (0, 0, 0))["surface characteristics"]
+        describe(spec_of(LesionType.COLORECTAL_CANCER, invasion=one), (1, 1, 1), (0, 0, 0), 43.21)["surface characteristics"]
         for one in Invasion
     )
     assert "clear serosal surface" in clear
     assert "serosal surface irregularity" in gone
-    solid = describe(spec_of(LesionType.LIVER_TUMOR), (1, 1, 1), (0, 0, 0))["surface characteristics"]
+    solid = describe(spec_of(LesionType.LIVER_TUMOR), (1, 1, 1), (0, 0, 0), 43.21)["surface characteristics"]
     assert "serosal" not in solid
 
 
 def test_features_of_form_are_told_with_the_shape_and_all_features_in_a_fixed_order() -> None:
     features = frozenset({Feature.LUMINAL_NARROWING, Feature.ULCER, Feature.INTRALUMINAL})
-    report = describe(spec_of(LesionType.COLORECTAL_CANCER, shape=Shape.WALL, features=features), (1, 1, 1), (0, 0, 0))
+    report = describe(spec_of(LesionType.COLORECTAL_CANCER, shape=Shape.WALL, features=features), (1, 1, 1), (0, 0, 0), 43.21)
     assert report["shape"].startswith("irregular wall thickening")
     assert "luminal narrowing" in report["shape"]
     assert "protrusion into the lumen" in report["shape"]
     assert report["specific features"].split(", ") == sorted(feature.value for feature in features)
-    assert describe(spec_of(LesionType.LIVER_TUMOR), (1, 1, 1), (0, 0, 0))["specific features"] == ""
+    assert describe(spec_of(LesionType.LIVER_TUMOR), (1, 1, 1), (0, 0, 0), 43.21)["specific features"] == ""

@@ -128,6 +128,6 @@ def test_what_the_report_module_writes_is_recognised():
         surface=Surface.WELL_DEFINED,
         invasion=Invasion.NOT_CLOSE,
     )
-    lines = dict(report_lines(type_json([describe(spec, (22, 21, 20), (5, 6, 7))])))
+    lines = dict(report_lines(type_json([describe(spec, (22, 21, 20), (5, 6, 7), spec.mean_hu)])))
     assert lines["Location"] == "liver, segment VIII"
     assert lines["Density"] == "Hypodense; mean 60 HU"

@@ -34,7 +34,7 @@ def compose(host, types, rng):
             "diameter_mm": 2.0 * RADIUS,
             "features": ["b", "a"],
         }
-        rows.append({"plan": {"spec": spec}, "draws": 1})
+        rows.append({"plan": {"spec": spec}, "measured": {"mean_hu": 12.0}, "draws": 1})
     label = own.astype(np.uint8)
     label[lesion] = 2
     report = {

@@ -29,8 +29,11 @@ _SHAPE_FEATURES: Mapping[Feature, str] = MappingProxyType(
 )
 
 
-def describe(spec: LesionSpec, extent_voxels: Index3, centre_ijk: Index3) -> dict[str, Any]:
-    """One lesion's report: the five public fields, exact values, then the long template in its own words."""
+def describe(spec: LesionSpec, extent_voxels: Index3, centre_ijk: Index3, mean_hu: float) -> dict[str, Any]:
+    """One lesion's report: the five public fields, exact values, then the long template in its own words.
+
+    `mean_hu` is the mean over the finished mask, edges and noise included, which is what a reader's region of interest shows.
+    """
     return {
         "Shape": spec.shape.value,
         "Density": spec.density.value,
@@ -48,8 +51,8 @@ def describe(spec: LesionSpec, extent_voxels: Index3, centre_ijk: Index3) -> dic
         "diameter_mm": round(spec.diameter_mm, 1),
         "density": _long_density(spec),
         "density variations": "homogeneous" if spec.heterogeneity is Heterogeneity.HOMOGENEOUS else "heterogeneous",
-        "CT value": f"Mean density of the lesion region is approximately {spec.mean_hu:.0f} HU",
-        "mean_hu": round(spec.mean_hu, 1),
+        "CT value": f"Mean density of the lesion region is approximately {mean_hu:.0f} HU",
+        "mean_hu": round(mean_hu, 1),
         "surface characteristics": _surface(spec),
         "relationship with adjacent organs": (
             "close relationship with adjacent organs"

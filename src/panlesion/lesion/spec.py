@@ -15,7 +15,7 @@ class LesionSpec:
 
     `organ_label` is the v1 label it grows in, `seat` the part of that organ in words (lobe, segment, pole, level …),
     `centre_xyz` its seed in RAS+ world mm, `diameter_mm` the largest distance between two of its voxels (3D),
-    `mean_hu` its mean over the whole mask.
+    `mean_hu` the mean that its core, free of edges and noise, shall have.
     """
 
     type: LesionType

@@ -124,13 +124,15 @@ def _displaced(
     inside = np.argwhere(level < 0).T.astype(np.float32)
     if inside.shape[1] == 0:
         return host, labels
-    radius = float(np.median(np.linalg.norm(matrix @ (inside - centre), axis=0))) * MEDIAN_TO_RADIUS
+    from_centre = np.linalg.norm(matrix @ (inside - centre), axis=0)
+    radius, farthest = float(np.median(from_centre)) * MEDIAN_TO_RADIUS, float(from_centre.max())
     reach = np.float32(max(push_reach_mm(radius), 1e-3))
     # From just inside the surface, where a soft margin still shows some host, to the reach.
     ring = np.nonzero((level > -2 * max(grid.spacing_mm)) & (level < reach))
     delta = np.stack(ring).astype(np.float32) - centre
     r = np.linalg.norm(matrix @ delta, axis=0) + np.float32(1e-3)
-    outside = np.maximum(level[ring], 0)
+    # Far from a rough body its level is too small; no point is nearer than the farthest of the lesion's own allows.
+    outside = np.maximum(np.maximum(level[ring], 0), r - np.float32(farthest + max(grid.spacing_mm)))
     fade = np.clip(1 - outside / reach, 0, 1) ** 2
     bone = terrain.organs.mask(BONE_LABELS)
     if bone[ring].any():

@@ -145,9 +145,10 @@ def make_case(host: Host, types: Sequence[LesionType], rng: np.random.Generator,
             continue
         hu[rendered.box.slices], labels[rendered.box.slices] = rendered.hu, rendered.labels
         lesion[rendered.box.slices] |= rendered.mask
+        measured = check.attributes
         plans.append(rendered.plan)
-        reports.append(describe(rendered.plan.spec, check.attributes.size.extent_voxels, check.centre_ijk))
-        rows.append({"plan": to_json(rendered.plan), "measured": check.attributes.as_dict(), "draws": draws})
+        reports.append(describe(rendered.plan.spec, measured.size.extent_voxels, check.centre_ijk, measured.mean_hu))
+        rows.append({"plan": to_json(rendered.plan), "measured": measured.as_dict(), "draws": draws})
         changed = rendered.box if changed is None else _around(changed, rendered.box)
     assert changed is not None
     grid, organs = host.ct.grid, LabelMap(labels=labels, grid=host.ct.grid)

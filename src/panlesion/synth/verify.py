@@ -18,7 +18,7 @@ from panlesion.synth.host import Host
 if TYPE_CHECKING:
     from panlesion.synth.compose import Rendered
 
-# A report's diameter is true within 10 % or one voxel, its mean HU within 10 HU or 10 %.
+# A report's diameter is true within 10 % or one voxel; its mean HU is the measured one.
 SIZE_TOLERANCE = 0.10
 
 

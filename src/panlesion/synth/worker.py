@@ -144,8 +144,9 @@ class CaseMaker:
 
 
 def lesion_rows(composed: Composed) -> list[dict[str, Any]]:
-    """What the manifest tells of each lesion: its specification, without what the case tells once for all."""
-    specs = [lesion["plan"]["spec"] for lesion in composed.record["lesions"]]
+    """What the manifest tells of each lesion: its specification with the measured mean, as the report has it."""
+    lesions = composed.record["lesions"]
+    specs = [lesion["plan"]["spec"] | {"mean_hu": round(lesion["measured"]["mean_hu"], 2)} for lesion in lesions]
     return [{column: spec[column] for column in LESION_COLUMNS if column in spec} for spec in specs]
 
 

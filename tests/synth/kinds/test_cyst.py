@@ -17,7 +17,7 @@ from panlesion.synth.verify import verify
 @pytest.mark.parametrize("seed", range(2))
 def test_a_cyst_is_water_in_every_phase(phase, seed) -> None:
     host = liver_host(phase=phase)
-    plan = draw_lesion(host, LesionType.LIVER_CYST, np.random.default_rng(seed), wanted=Wanted(diameter_mm=(12.0, 26.0)))
+    plan = draw_lesion(host, LesionType.LIVER_CYST, np.random.default_rng(seed), wanted=Wanted(diameter_mm=(12.0, 20.0)))
     measured = verify(render_lesion(plan, host), host, host.ct.hu, host.organs.labels).attributes
     assert -3 <= measured.core_mean_hu <= 23
     assert plan.spec.density is Density.HYPO

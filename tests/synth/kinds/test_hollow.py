@@ -1,5 +1,7 @@
 """Tumours of hollow organs thicken the wall or grow into the lumen; a ring narrows the lumen and leaves it open."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -13,6 +15,7 @@ from panlesion.synth.draw import Wanted
 TUBES = {LesionType.ESOPHAGEAL_CANCER: (42, 10.0), LesionType.COLORECTAL_CANCER: (57, 16.0)}
 
 
+@cache
 def annular(type: LesionType, seed: int):
     """A ring in a straight tube, and which of the tube's voxels it takes."""
     label, radius = TUBES[type]

@@ -15,7 +15,7 @@ from panlesion.synth.terrain import distance_mm
 def with_duct(phantom_host):
     """Tumours for which a dilated duct was wanted."""
     wanted = Wanted(features=frozenset({Feature.DUCT_DILATATION}), density=Density.HYPO, diameter_mm=(14.0, 22.0))
-    plans = [draw_lesion(phantom_host, LesionType.PANCREAS_TUMOR, np.random.default_rng(n), wanted=wanted) for n in range(5)]
+    plans = [draw_lesion(phantom_host, LesionType.PANCREAS_TUMOR, np.random.default_rng(n), wanted=wanted) for n in range(4)]
     return [plan for plan in plans if plan.strands]
 
 

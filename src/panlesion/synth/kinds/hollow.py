@@ -24,7 +24,7 @@ from panlesion.synth.fit import (
     texture_layer,
 )
 from panlesion.synth.host import Site
-from panlesion.synth.kinds.blob import draw_body, lobes, plan_of
+from panlesion.synth.kinds.blob import draw_body, lobes, plan_of, shaped
 from panlesion.synth.kinds.liver import NECROSIS_FROM_MM, necrosis_layer
 from panlesion.synth.place import Survey
 from panlesion.synth.plan import Confine, Geometry, Layer, LayerKind, Matter, Part, Plan, WallPatch
@@ -180,7 +180,8 @@ def _mass(
     rng: np.random.Generator,
 ) -> tuple[Geometry, Vector3, set[Feature]]:
     """A body on a base of wall: sessile, papillary, or one that replaces the organ."""
-    size, features = reading.size, {Feature.INTRALUMINAL}
+    size = reading.size if wanted.shape is None else shaped(reading.size, wanted.shape)
+    features = {Feature.INTRALUMINAL}
     radius = size.diameter_mm / 2
     replacing = Feature.ORGAN_REPLACEMENT in wanted.features or rng.random() < style.replacing
     papillary = Feature.PAPILLARY in wanted.features or (not replacing and rng.random() < style.papillary)

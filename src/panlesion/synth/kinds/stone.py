@@ -109,6 +109,8 @@ def _stone_size(size: Size, diameter_mm: float) -> Size:
 # Calyces and pelvis: the middle of the kidney, towards its hilum (medial).
 CALYX_DEPTH_MM = 5.0
 STAGHORN_FROM_MM = 18.0
+# Uric acid to calcium oxalate monohydrate, see priors.
+KIDNEY_STONE_HU = (280.0, 1500.0)
 
 
 def draw_kidney_stone(site: Site, wanted: Wanted, rng: np.random.Generator) -> Plan:
@@ -124,7 +126,7 @@ def draw_kidney_stone(site: Site, wanted: Wanted, rng: np.random.Generator) -> P
     geometry = Geometry(parts=(body,), confine=Confine.ORGAN, smooth_union_mm=0.0)
     fitted = fit_geometry(geometry, site, organ_label=label, centre_xyz=centre, diameter_mm=diameter)
     reading = replace(reading, shape=fitted.shape())
-    target = draw_mean_hu(site, wanted, label, rng)
+    target = float(np.clip(draw_mean_hu(site, wanted, label, rng), *KIDNEY_STONE_HU))
     layers = (texture_layer(rng, diameter),) if reading.heterogeneity is Heterogeneity.HETEROGENEOUS else ()
     matter = Matter(base_hu=target, layers=layers, noise_seed=draw_seed(rng))
     matter, mean, reading = fit_matter(matter, fitted, site, wanted, reading, rng, mean_hu=target)

@@ -74,6 +74,8 @@ def _wall_level(wall: WallPatch, terrain: Terrain) -> NDArray[np.float32]:
     level = np.maximum(level, (along - np.float32(wall.half_length_mm)))
     if wall.roughness_mm > 0:
         level -= np.float32(wall.roughness_mm) * render_field(wall.field, wall.centre_xyz, grid)
+        # Roughness must not close the lumen.
+        level = np.maximum(level, depth - np.float32(max(0.5, ridge - wall.lumen_mm)))
     if wall.annular:
         level = np.maximum(level, from_centre - np.float32(wall.half_length_mm + 2 * ridge + wall.outward_mm))
     return level.astype(np.float32)
