@@ -68,7 +68,7 @@ def test_series_are_listed(tmp_path):
         ("notes.txt", b"hello", "no DICOM file"),
         ("empty", b"", "no DICOM file"),
         ("scan.nii.gz", b"hello", "no NIfTI"),
-        ("tar", gzip.compress(b"not an image" * 90), "no NIfTI"),
+        ("tar", gzip.compress(b"not an image" * 90, mtime=0), "no NIfTI"),
         ("half.zip", b"PK\x03\x04" + bytes(50), "no DICOM file"),
     ],
 )
