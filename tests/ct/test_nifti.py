@@ -186,7 +186,9 @@ def test_more_voxels_than_the_header_claims_are_refused(tmp_path):
         read_volume(tmp_path / "a.nii")
 
 
-@pytest.mark.parametrize("content", [b"", b"hello, this is a text file" * 30, gzip.compress(b"text" * 300, mtime=0), bytes(4000)])
+@pytest.mark.parametrize(
+    "content", [b"", b"hello, this is a text file" * 30, gzip.compress(b"text" * 300, mtime=0), bytes(4000)]
+)
 def test_what_is_no_nifti_is_refused(tmp_path, content):
     (tmp_path / "a.nii.gz").write_bytes(content)
     with pytest.raises(ReadError, match="no NIfTI"):
