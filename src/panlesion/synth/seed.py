@@ -1,4 +1,4 @@
-"""Seeds and generators: how randomness is handed down."""
+"""Numbers and seeds as records store them."""
 
 import numpy as np
 
@@ -11,8 +11,3 @@ def drawn(rng: np.random.Generator, between: tuple[float, float], digits: int = 
 def draw_seed(rng: np.random.Generator) -> int:
     """An integer to store in a record, from which a noise-like field is rendered."""
     return int(rng.integers(0, 2**31))
-
-
-def case_rng(cohort_seed: int, *key: int) -> np.random.Generator:
-    """The generator of one case: depends on the cohort's seed and the case's own key, not on workers or order."""
-    return np.random.default_rng(np.random.SeedSequence(entropy=cohort_seed, spawn_key=key))
