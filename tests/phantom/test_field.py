@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from panlesion.ct.volume import standard_grid
-from panlesion.phantom.field import field_slabs, smooth_field
+from panlesion.phantom.field import SmoothField, smooth_field
 
 
 def test_field_has_zero_mean_and_unit_variance():
@@ -24,5 +24,23 @@ def test_same_seed_same_bits_and_slabs_are_the_field():
     grid = standard_grid((9, 11, 13), 1.5)
     field = smooth_field(grid, 3.0, 5)
     assert np.array_equal(field, smooth_field(grid, 3.0, 5))
-    assert all(np.array_equal(a, b) for a, b in zip(field_slabs(grid.shape, 1.5, 3.0, 5), field, strict=True))
+    slabs = SmoothField(grid.shape, 1.5, 3.0, 5)
+    assert all(np.array_equal(slabs.slab(i), field[i]) for i in range(9))
     assert not np.array_equal(field, smooth_field(grid, 3.0, 6))
+
+
+def test_slabs_and_rows_may_be_asked_for_in_any_order():
+    grid = standard_grid((20, 11, 13), 1.5)
+    field = smooth_field(grid, 1.1, 5)
+    slabs = SmoothField(grid.shape, 1.5, 1.1, 5)
+    for i in (7, 2, 19):
+        assert np.array_equal(slabs.slab(i, slice(3, 8)), field[i, 3:8])
+
+
+@pytest.mark.parametrize("scale_mm", [0.6, 0.8])
+def test_a_scale_below_the_voxel_still_says_how_alike_neighbours_are(scale_mm):
+    field = smooth_field(standard_grid((70, 70, 70), 1.5), scale_mm, 2)
+    assert field.std() == pytest.approx(1.0, abs=0.03)
+    for axis in range(3):
+        ahead = np.moveaxis(field, axis, 0)
+        assert np.mean(ahead[:-1] * ahead[1:]) == pytest.approx(np.exp(-((1.5 / (2 * scale_mm)) ** 2)), abs=0.02)

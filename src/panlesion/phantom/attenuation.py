@@ -2,18 +2,19 @@
 
 Columns are non-contrast, arterial (about 35 s after injection), portal (70 s), delayed (3–5 min). Sources, by row group:
 
-- plain soft tissue: Lamba et al. 2014, AJR 203:1013 (14 tissues on unenhanced abdominal CT: liver, spleen, kidney,
-  pancreas, aorta, muscle, bile, urine, fat); liver mean 58, SD 9 without and 32 with severe steatosis: post-mortem
-  series with histology, Int J Legal Med 2019, doi 10.1007/s00414-019-02016-1
+- plain soft tissue: textbook ranges, narrowed by us; that they differ by several HU between scanners: Lamba et al. 2014,
+  AJR 203:1013 (nine sites, two makers). Liver 58 (SD 9), with severe steatosis 32: post-mortem series with histology, Int J
+  Legal Med 2019, doi 10.1007/s00414-019-02016-1
 - aorta, portal vein, cava, liver, and what makes them differ (dose of iodine, body weight, timing): Bae 2010,
-  Radiology 256:32; Heiken et al. 1995, Radiology 195:353 (liver gains about 50 HU in the portal phase)
-- pancreas: McNulty et al. 2001, Radiology 220:97 (about 110–130 HU in the late arterial, 80–100 in the portal phase)
-- kidney: Birnbaum et al. 1996, Radiology 200:753; Yuh & Cohan 1999, AJR 173:747 (corticomedullary phase: cortex 150–200,
-  medulla 50–80 HU; nephrographic: both 150–190; excretory: pelvis several hundred)
-- spleen: Miles et al. 1991, Radiology 180:703 (mottled and about 120 HU in the arterial phase)
-- adrenal: Korobkin et al. 1998, AJR 170:747. Lung: Verschakelen et al. 1993, J Comput Assist Tomogr 17:884.
-- marrow: Jang et al. 2019, Radiology 291:360 (L1: 226 HU at 30 years, −2.5 HU a year); contrast adds about 10 HU:
-  Pickhardt et al. 2013, Ann Intern Med 158:588
+  Radiology 256:32 (review); the HU are ours, liver +50 in the portal phase
+- pancreas: Stuber et al. 2012, World J Radiol 4:324 (74–111 HU arterial, growing with the delay; 67–84 portal); Korean series
+  of 526 patients, synapse.koreamed.org/articles/1004370: 112–128 HU in the pancreatic phase
+- kidney: ours, after textbook values (corticomedullary phase: cortex 150–200, medulla 50–80 HU; nephrographic: both 150–190;
+  excretory: pelvis several hundred)
+- spleen: mottled in the arterial phase: Miles, McPherson & Hayball 1995, Radiology 194:91; its HU are ours
+- adrenal: ours. Lung: ours; denser in dependent parts: Verschakelen et al. 1993, AJR 161:713
+- marrow: Jang et al. 2019, Radiology 291:360 (L1: 226 HU below 30 years, −2.5 HU a year; contrast matters little above 40
+  years; ours adds 10 HU)
 - cortical bone (thin: what the shell of a vertebra or rib fills of a voxel), cartilage, disc, skin, walls, content of the
   gut, table: textbook ranges (Kalender, Computed Tomography, 3rd ed. 2011, table of CT numbers), narrowed by us.
 """

@@ -89,7 +89,7 @@ def draw_body(rng: np.random.Generator, *, sex: str | None = None, age: float | 
         raise ValueError(f"bmi is {bmi}; it must lie in 15 to 45")
     physique = draw_physique(rng, sex, age, bmi)
     female = physique.female
-    # Organs grow with body size, less than in proportion (ours; liver: Vauthey et al. 2002 on body surface).
+    # Organs grow with body size, less than in proportion (ours).
     size = physique.breadth * physique.depth * physique.length
     size = float(np.clip(size / (0.87 if female else 1.06), 0.65, 1.4) ** 0.85)
     return Body(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from panlesion.ct.phase import Phase
 from panlesion.ct.volume import Grid
 from panlesion.phantom.attenuation import ATTENUATION
-from panlesion.phantom.field import field_slabs
+from panlesion.phantom.field import SmoothField
 from panlesion.phantom.tissue import Tissue
 
 _PHASES = tuple(Phase)
@@ -23,7 +23,7 @@ _BLOOD = frozenset(
     }
 )
 _EXCRETED = frozenset({Tissue.RENAL_PELVIS, Tissue.URINE})
-_LUNG_GRADIENT_HU_PER_MM = (0.25, 0.75)  # posterior lung is denser when supine: Verschakelen 1993, about 5 HU per cm
+_LUNG_GRADIENT_HU_PER_MM = (0.25, 0.75)  # posterior lung is denser when supine: Verschakelen 1993, AJR 161:713; slope ours
 
 _MEAN_OF_SEPTA = np.float32(0.0992)  # of max(0, 1 − 4 |x|) for a standard normal x
 
@@ -129,7 +129,7 @@ def _draw_textures(phase: Phase, age: int, marrow_hu: float, rng: np.random.Gene
         return Texture(pattern=pattern, scale_mm=scale_mm, seed=int(rng.integers(2**31)), hu=_table(values))
 
     trabecular = float(rng.uniform(0.07, 0.15)) * marrow_hu
-    mottled = float(rng.uniform(8, 22)) if phase is Phase.ARTERIAL else 1.0  # the spleen's arterial stripes: Miles 1991
+    mottled = float(rng.uniform(8, 22)) if phase is Phase.ARTERIAL else 1.0  # the spleen's arterial stripes: Miles 1995
     corticomedullary = float(rng.uniform(2, 6)) if phase.enhanced else 0.5
     fatty = float(rng.uniform(0.3, 1.0)) * np.clip((age - 25) / 50, 0.1, 1.0)  # muscle and pancreas turn fatty with age
     middle = _MIDDLE | {Tissue.SPLEEN: mottled, Tissue.MARROW: 0.6 * trabecular, Tissue.KIDNEY_MEDULLA: corticomedullary}
@@ -160,21 +160,31 @@ def _lookup(hu: tuple[float, ...]) -> NDArray[np.float32]:
     return table
 
 
+def _rows_with(sheet: NDArray) -> slice:
+    """From the first to the last row (J) with anything in it."""
+    rows = np.flatnonzero(sheet.any(axis=1))
+    return slice(int(rows[0]), int(rows[-1]) + 1) if rows.size else slice(0, 0)
+
+
 def render_paint(paint: Paint, tissues: NDArray[np.uint8], grid: Grid) -> NDArray[np.float32]:
     """Ideal HU (I, J, K), float32, before any scanner; `tissues` holds `Tissue` values on an isotropic L,P,S `grid`."""
     spacing_mm = grid.spacing_mm[0]
     base, *strengths = (_lookup(hu) for hu in (paint.hu, *(texture.hu for texture in paint.textures)))
-    fields = [field_slabs(grid.shape, spacing_mm, texture.scale_mm, texture.seed) for texture in paint.textures]
+    fields = [SmoothField(grid.shape, spacing_mm, texture.scale_mm, texture.seed) for texture in paint.textures]
+    layers = list(zip(paint.textures, strengths, fields, strict=True))
     out = np.empty(grid.shape, dtype=np.float32)
-    for i, slabs in enumerate(zip(*fields, strict=True)):
+    for i in range(grid.shape[0]):
         # Rows of nothing but air hold no texture: half of a torso's grid.
-        rows = np.flatnonzero(tissues[i].any(axis=1))
-        part = slice(rows[0], rows[-1] + 1) if rows.size else slice(0, 0)
-        at = tissues[i, part].astype(np.intp)
+        part = _rows_with(tissues[i] != Tissue.AIR)
         out[i] = base[Tissue.AIR]
+        at = tissues[i, part].astype(np.intp)
         sheet = base.take(at)
-        for texture, strength, slab in zip(paint.textures, strengths, slabs, strict=True):
-            sheet += strength.take(at) * _patterned(slab[part], texture.pattern)
+        for texture, strength, field in layers:
+            much = strength.take(at)
+            rows = _rows_with(much)
+            if rows.stop:
+                slab = field.slab(i, slice(part.start + rows.start, part.start + rows.stop))
+                sheet[rows] += much[rows] * _patterned(slab, texture.pattern)
         out[i, part] = sheet
     lung = tissues == Tissue.LUNG
     if lung.any():

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from panlesion.phantom.anatomy.lattice import Field
+from panlesion.phantom.anatomy.lattice import OUTSIDE_MM, Field
 from panlesion.phantom.anatomy.solids import curve, keep_largest
 from panlesion.phantom.anatomy.stage import Stage
 from panlesion.phantom.tissue import Tissue
@@ -59,8 +59,10 @@ def build_colon(stage: Stage, colon: Colon) -> None:
     total = float(tube.along_mm[-1])
     # Haustra: the wall is drawn in between them by 4 mm, less and less towards the rectum.
     depth = np.interp(np.linspace(0, 1, 64), [0, 0.55, 0.8, 0.86, 1], [4.6, 4.0, 2.6, 0.6, 0.0])
+    near = values < OUTSIDE_MM
+    along = along[near]
     pleat = np.float32(1.0) - np.abs(np.sin(along * np.float32(np.pi / colon.haustrum_mm))) ** np.float32(0.7)
-    values = values + depth[np.clip(along * np.float32(64 / total), 0, 63).astype(np.intp)].astype(np.float32) * pleat
+    values[near] += depth[np.clip(along * np.float32(64 / total), 0, 63).astype(np.intp)].astype(np.float32) * pleat
     room = np.maximum(
         1.2 - np.minimum(stage.taken(lattice), stage.on("stomach room", lattice)), stage.on("cavity", lattice) + 3.5
     )
@@ -72,12 +74,13 @@ def build_colon(stage: Stage, colon: Colon) -> None:
     stations = np.linspace(0, total, len(colon.gas))
     steps = np.arange(0, total + 4.0, 4.0)
     n = np.clip((along / 4.0).astype(np.intp), 0, len(steps) - 1)
-    fluid = np.interp(steps, stations, np.where(colon.fluid, -4.0, 4.0)).astype(np.float32)[n]
+    fluid = np.full_like(values, OUTSIDE_MM)
+    fluid[near] = np.interp(steps, stations, np.where(colon.fluid, -4.0, 4.0)).astype(np.float32)[n]
     canvas.paint(field, [(-2.2, Tissue.GUT_FLUID)], 57, within=[(Field(lattice=lattice, values=fluid), 0.0)])
     world_y = stage.frame.to_world(tube.points)[:, 1]
     level = np.interp(steps, tube.along_mm, world_y) + np.interp(steps, tube.along_mm, tube.radii_mm) * (
         1 - 2 * np.interp(steps, stations, colon.gas)
     )
-    j = -lattice.axes_lps_mm()[1].astype(np.float32)[:, None]
-    gas = level.astype(np.float32)[n] - j
+    gas = np.full_like(values, OUTSIDE_MM)
+    gas[near] = level.astype(np.float32)[n] + lattice.axes_lps_mm()[1].astype(np.float32)[np.nonzero(near)[1]]
     canvas.paint(field, [(-2.2, Tissue.GAS)], 57, within=[(Field(lattice=lattice, values=gas), 0.0)])

@@ -70,10 +70,8 @@ class Field:
         out = np.full(lattice.shape, OUTSIDE_MM, dtype=np.float32)
         steps = [steps_along(self.lattice, axis, x) for axis, x in enumerate(lattice.axes_lps_mm())]
         if all(s.size for s in steps):
-            planes = Columns(self, steps[1], steps[2])
-            block = np.empty((steps[0].size, steps[1].size, steps[2].size), dtype=np.float32)
-            for n, (i, w) in enumerate(zip(steps[0].low, steps[0].weight, strict=True)):
-                block[n] = planes.plane(int(i), w)
+            columns = Columns(self, steps[0], steps[1], steps[2])
+            block = np.stack([columns.plane(n) for n in range(steps[0].size)])
             out[steps[0].inside, steps[1].inside, steps[2].inside] = block
         return out
 
@@ -117,37 +115,48 @@ def steps_along(lattice: Lattice, axis: int, coordinates_lps_mm: Points) -> Step
 
 
 class Columns:
-    """Planes of a field's first axis, interpolated along the other two; only the two planes last asked for are kept."""
+    """Planes of a field across its first axis, interpolated; `limit` says below which values anybody cares."""
 
-    def __init__(self, field: Field, rows: Steps, columns: Steps) -> None:
-        self._first = int(rows.low[0])
-        k0, k1 = int(columns.low[0]), int(columns.low[-1]) + 2
-        self._values = field.values[:, self._first : int(rows.low[-1]) + 2, k0:k1]
-        self._k, self._wk = columns.low - k0, columns.weight
-        self._j, self._wj = rows.low - self._first, rows.weight[:, None]
-        self._kept: dict[int, Array] = {}
-        self._minima: Array = self._values.min(axis=(1, 2))
+    def __init__(self, field: Field, planes: Steps, rows: Steps, columns: Steps, limit: float = np.inf) -> None:
+        self._values = field.values
+        self._planes, self._rows, self._columns = planes, rows, columns
+        self._limit = limit
 
-    def _coarse(self, n: int) -> Array:
-        if n not in self._kept:
-            while len(self._kept) > 1:
-                del self._kept[min(self._kept)]
-            values = self._values[n]
-            along = values[:, self._k]
-            along += (values[:, self._k + 1] - along) * self._wk
-            plane = along[self._j]
-            plane += (along[self._j + 1] - plane) * self._wj
-            self._kept[n] = plane
-        return self._kept[n]
+    def bounds(self) -> NDArray[np.intp]:
+        """First and last + 1 row and column (N, 4) outside of which each plane has no value below the limit."""
+        below = self._values < self._limit
+        edges = [_reached(np.asarray(below.any(axis=axis)), steps) for axis, steps in ((2, self._rows), (1, self._columns))]
+        return np.concatenate(edges, axis=1)[self._planes.low]
 
-    def plane(self, low: int, weight: np.float32 | float) -> Array:
-        """The plane between lattice planes `low` and `low + 1`."""
-        a, b = self._coarse(low), self._coarse(low + 1)
-        out: Array = b - a
-        out *= np.float32(weight)
-        out += a
+    def plane(self, n: int, rows: slice = slice(None), columns: slice = slice(None)) -> Array:
+        """Plane `n`, or a part of it that is not empty."""
+        j, k = self._rows.low[rows], self._columns.low[columns]
+        j0, k0 = int(j[0]), int(k[0])
+        window = slice(j0, int(j[-1]) + 2), slice(k0, int(k[-1]) + 2)
+        low = int(self._planes.low[n])
+        nearer = self._values[low][window]
+        across = self._values[low + 1][window] - nearer
+        across *= self._planes.weight[n]
+        across += nearer
+        k = k - k0
+        along = across.take(k, axis=1)
+        beyond = across.take(k + 1, axis=1)
+        beyond -= along
+        beyond *= self._columns.weight[columns]
+        along += beyond
+        j = j - j0
+        out: Array = along.take(j, axis=0)
+        below = along.take(j + 1, axis=0)
+        below -= out
+        below *= self._rows.weight[rows, None]
+        out += below
         return out
 
-    def below(self, low: int, limit: float) -> bool:
-        """Whether any value of the two neighbouring planes is below a limit."""
-        return bool(self._minima[low] < limit or self._minima[low + 1] < limit)
+
+def _reached(hit: NDArray[np.bool_], steps: Steps) -> NDArray[np.intp]:
+    """Targets (planes − 1, 2: first, last + 1) beside lattice points that two neighbouring planes hit."""
+    hit = hit[:-1] | hit[1:]
+    first, last = hit.argmax(axis=1), hit.shape[1] - 1 - hit[:, ::-1].argmax(axis=1)
+    edges = np.stack([np.searchsorted(steps.low, first - 1), np.searchsorted(steps.low, last + 1)], axis=1)
+    edges[~hit.any(axis=1)] = 0
+    return edges

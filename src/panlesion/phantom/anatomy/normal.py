@@ -6,16 +6,16 @@ from types import MappingProxyType
 # Outer limits of adults without disease of the organ, ml, by v1 label or group of labels. Sources in docs/why/phantom.md.
 NORMAL_VOLUMES_ML: Mapping[str, tuple[frozenset[int], float, float]] = MappingProxyType(
     {
-        # Geraghty et al. 2004: 1710 ml in men, 1411 in women; Vauthey et al. 2002: 940 ml expected at 1.37 m² of body surface.
+        # Geraghty et al. 2004: 1710 ml in men, 1411 in women; the small tail is ours, by body surface.
         "liver": (frozenset({5}), 720.0, 2400.0),
         # Prassopoulos et al. 1997: mean 215 ml, 107 to 315; wider here for small and large bodies.
         "spleen": (frozenset({1}), 60.0, 414.0),
-        # Cheong et al. 2007 (MR): 154 (SD 33) ml in women, 202 (SD 36) in men; Wang et al. 2014: less in the old.
+        # Geraghty et al. 2004 (CT): 156 ml in women, 193 in men; J Clin Med 2024;13:769 (MR): less above 60 years.
         "kidney_right": (frozenset({2}), 80.0, 285.0),
         "kidney_left": (frozenset({3}), 80.0, 285.0),
         # Fasting; ICRP 89 gives 58 and 48 ml of bile at most. The lower limit is ours.
         "gallbladder": (frozenset({4}), 8.0, 65.0),
-        # Saisho et al. 2007: 72 (SD 26) ml, 40 to 140.
+        # Saisho et al. 2007: 72 (SD 26) ml; 19 to 140 in Abdom Radiol 2019;44:958.
         "pancreas": (frozenset({10}), 38.0, 140.0),
         # ICRP 89: 7 and 6.5 g for both; each to 9 ml as coarse voxels count it (ours).
         "adrenal_gland_right": (frozenset({11}), 1.5, 9.0),

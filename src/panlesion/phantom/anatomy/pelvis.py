@@ -27,7 +27,7 @@ _HEAD = (91.0, 11.0, -246.0)
 
 
 def head_radius_mm(stage: Stage) -> float:
-    """Radius of the femoral head: 24 mm in men, 21.5 in women (Milner and Boldsen 2012: diameters 48 and 43 mm)."""
+    """Radius of the femoral head: 24 mm in men, 21.5 in women (ours, after textbook diameters of 48 and 43 mm)."""
     return (21.5 if stage.frame.physique.female else 24.0) * stage.frame.bone**0.5
 
 

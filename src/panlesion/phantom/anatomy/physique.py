@@ -149,7 +149,7 @@ class Frame:
     def breathed(self, points: NDArray | Vector3) -> Points:
         """Body mm of reference points of organs that move with the diaphragm.
 
-        Full excursion under the domes, half of it at L1, none below L4 (Brandner et al. 2006: liver 13, kidneys 9 to 11 mm in
+        Full excursion under the domes, half of it at L1, none below L4 (Brandner et al. 2006: liver 13, kidneys 11 to 13 mm in
         quiet breathing).
         """
         p = np.array(points, dtype=np.float64)
@@ -172,9 +172,12 @@ class Frame:
         """Body mm of every lattice point: three (I, J, K) arrays."""
         i, j, k = lattice.axes_lps_mm()
         r = self._turn
-        x, y, z = ((-r[0, a] * i)[:, None, None] + (-r[1, a] * j)[:, None] + r[2, a] * k for a in range(3))
-        x += self._bend(z[:1, :1])
-        return x.astype(np.float32), y.astype(np.float32), z.astype(np.float32)
+        x, y, z = (
+            [v.astype(np.float32) for v in (-r[0, a] * i, -r[1, a] * j, r[2, a] * k)] for a in range(3)
+        )  # what each lattice axis adds to each body coordinate
+        x[2] += self._bend(z[0][0] + z[1][0] + z[2]).astype(np.float32)
+        x, y, z = ((ofi[:, None, None] + ofj[:, None]) + ofk for ofi, ofj, ofk in (x, y, z))
+        return x, y, z
 
     def _bend(self, z: NDArray) -> NDArray:
         return self.physique.bend_mm * np.sin(z / 110.0 + self.physique.bend_phase)

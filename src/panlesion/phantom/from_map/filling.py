@@ -33,7 +33,7 @@ def draw_filling(rng: np.random.Generator, *, age: int, male: bool) -> Filling:
     """Draw a filling.
 
     Thickness of subcutaneous fat in front 10–35 mm, of the lateral wall's three muscles together 12–22 mm and of the rectus
-    6–12 mm: Kanehisa et al. 2004, Eur J Appl Physiol 92:577; Rankin et al. 2006, Muscle Nerve 34:320 (three muscles: 20 mm in
+    6–12 mm: ours; order of the muscles: Rankin et al. 2006, Muscle Nerve 34:320 (three muscles: 20 mm in
     men, 16 mm in women). Shares of gas, fluid and stool are ours.
     """
     fat = float(np.clip(rng.lognormal(np.log(17.0 if male else 21.0), 0.35), 7.0, 45.0))

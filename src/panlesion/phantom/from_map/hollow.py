@@ -19,7 +19,7 @@ class _Wall:
     """Wall of one organ: tissue, thickness in mm, content behind it.
 
     Thickness: gallbladder below 3 mm, distended bladder 3 mm, stomach 3–5 mm, bowel 1–3 mm and colon 1–2 mm when distended
-    (Fernandes et al. 2014, Radiol Bras 47:299, and textbook upper limits).
+    (Fernandes et al. 2014, Insights Imaging 5:195: small bowel up to 3, colon 1 to 5 mm).
     """
 
     tissue: Tissue
