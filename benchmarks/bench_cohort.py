@@ -2,7 +2,8 @@
 
     python benchmarks/bench_cohort.py [--hosts DIR] [--types liver_tumor,kidney_cyst] [--per-type 8]
 
-Run it on a quiet machine. Goals: case / (read + write) ≤ 1.3, two workers ≥ 1.8 × one, ≤ 1.5 GB a worker, delta a few per
+Run it on a quiet machine; BLAS is held to one thread.
+Goals: case / (read + write) ≤ 1.3, two workers ≥ 1.8 × one, ≤ 1.5 GB a worker, delta a few per
 cent of full.
 """
 
@@ -13,6 +14,8 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+
+from threadpoolctl import threadpool_limits
 
 from panlesion.ct.nifti import write_labels, write_volume
 from panlesion.data.host_folder import HOSTS_FOLDER, read_host
@@ -82,4 +85,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with threadpool_limits(1):
+        main()

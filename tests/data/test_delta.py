@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 from cases_made import LIVER, make_case_in, make_host
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from panlesion.ct.volume import Box, LabelMap, Volume
 from panlesion.data.case import write_case
@@ -30,6 +32,22 @@ def test_a_restored_case_has_the_bytes_of_the_full_one(tmp_path, crop):
     write_case(tmp_path / "restored", restore_case(tmp_path / "delta", ct, organs))
     for file in (tmp_path / "full").iterdir():
         assert file.read_bytes() == (tmp_path / "restored" / file.name).read_bytes(), file.name
+
+
+@given(start=st.tuples(*[st.integers(-12, 8)] * 3), seed=st.integers(0, 2**16))
+@settings(max_examples=40, deadline=None, derandomize=True)
+def test_host_and_delta_make_the_case_for_any_crop_that_holds_the_change(start, seed):
+    """Also where the crop leaves the host, and for any two of its voxel values."""
+    ct, organs = make_host(seed)
+    hu = np.random.default_rng(seed).integers(-32768, 32767, ct.grid.shape, dtype=np.int16, endpoint=True)
+    crop = Box(start=start, stop=tuple(n + 4 for n in ct.grid.shape))
+    part, map_ = Volume(hu=hu, grid=ct.grid).crop(crop), organs.crop(crop)
+    case, box = make_case_in(part, map_, crop=crop, seed=seed)
+    delta = Delta.between("h1", part, map_, case=case, crop=crop, changed=box, organ_labels=LABELS)
+    image, label, changed = delta.restore(part, map_)
+    assert np.array_equal(image.hu, case.image.hu)
+    assert np.array_equal(label.labels, case.label.labels)
+    assert np.array_equal(changed.labels, case.organs.labels)
 
 
 def test_equal_deltas_give_equal_bytes(tmp_path):

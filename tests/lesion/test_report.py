@@ -1,9 +1,10 @@
 """A report can be read by the public loader, and says in words what the specification says."""
 
-import itertools
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from specs_made import spec_of
 
 from panlesion.ct.phase import Phase
@@ -28,15 +29,28 @@ def loaded(text: str) -> tuple[str, list[int]]:
     return label, [values.index(sample[label][field]) for field, values in LOADER.items()]
 
 
-@pytest.mark.parametrize("type", LesionType)
-def test_the_public_loader_reads_label_and_classes(type) -> None:
-    choices = itertools.product(Shape, Density, Heterogeneity, Surface, Invasion)
-    for shape, density, heterogeneity, surface, invasion in itertools.islice(choices, 0, None, 7):
-        spec = spec_of(type, shape=shape, density=density, heterogeneity=heterogeneity, surface=surface, invasion=invasion)
-        label, indices = loaded(json.dumps(type_json([describe(spec, (20, 19, 18), (5, 6, 7), 43.21)])))
-        assert label == str(min(TYPES[type].organ_labels))
-        expected = [shape, density, heterogeneity, surface, invasion]
-        assert indices == [list(value.__class__).index(value) for value in expected]
+SPECS = st.builds(
+    spec_of,
+    st.sampled_from(LesionType),
+    phase=st.sampled_from(Phase),
+    shape=st.sampled_from(Shape),
+    density=st.sampled_from(Density),
+    heterogeneity=st.sampled_from(Heterogeneity),
+    surface=st.sampled_from(Surface),
+    invasion=st.sampled_from(Invasion),
+    features=st.frozensets(st.sampled_from(Feature), max_size=5),
+    diameter_mm=st.floats(1.0, 300.0),
+    mean_hu=st.floats(-1024.0, 3071.0),
+)
+
+
+@given(spec=SPECS, mean_hu=st.floats(-1024.0, 3071.0), extent=st.tuples(*[st.integers(1, 300)] * 3))
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_the_public_loader_reads_label_and_classes_of_any_lesion(spec, mean_hu, extent) -> None:
+    label, indices = loaded(json.dumps(type_json([describe(spec, extent, (5, 6, 7), mean_hu)]), allow_nan=False))
+    assert label == str(min(TYPES[spec.type].organ_labels))
+    said = [spec.shape, spec.density, spec.heterogeneity, spec.surface, spec.invasion]
+    assert indices == [list(value.__class__).index(value) for value in said]
     assert tuple(LOADER) == PUBLIC_FIELDS
 
 
@@ -71,15 +85,13 @@ def test_enhancement_follows_the_phase(phase) -> None:
     assert report["phase"] == phase.value
 
 
-@pytest.mark.parametrize("invasion", Invasion)
-def test_the_long_template_never_contradicts_the_public_fields(invasion) -> None:
-    for type in LesionType:
-        for heterogeneity, surface in itertools.product(Heterogeneity, Surface):
-            spec = spec_of(type, invasion=invasion, heterogeneity=heterogeneity, surface=surface)
-            report = describe(spec, (1, 1, 1), (0, 0, 0), 43.21)
-            assert report["density variations"] == heterogeneity.value.lower()
-            assert report["surface characteristics"].startswith(surface.value.lower())
-            assert report["relationship with adjacent organs"].startswith("no close") == (invasion is Invasion.NOT_CLOSE)
+@given(spec=SPECS)
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_the_long_template_never_contradicts_the_public_fields(spec) -> None:
+    report = describe(spec, (1, 1, 1), (0, 0, 0), 43.21)
+    assert report["density variations"] == spec.heterogeneity.value.lower()
+    assert report["surface characteristics"].startswith(spec.surface.value.lower())
+    assert report["relationship with adjacent organs"].startswith("no close") == (spec.invasion is Invasion.NOT_CLOSE)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,27 @@ def test_closing_fills_narrow_gaps_only():
     assert (filled | ~mask).all()
 
 
+def test_a_strip_between_the_mask_and_the_border_is_no_gap():
+    lung = np.zeros((30, 20, 20), dtype=bool)
+    lung[3:25] = True
+    assert np.array_equal(closed(lung, (5, 5, 5)), lung)
+
+
+def test_a_vessel_that_leaves_the_array_is_a_gap():
+    lung = np.ones((30, 20, 20), dtype=bool)
+    lung[12:16, :, :9] = False
+    assert closed(lung, (3, 3, 3)).all()
+
+
+@pytest.mark.parametrize("cut", [(slice(0, 40), slice(8, 40), slice(12, 30)), (slice(20, 52), slice(0, 48), slice(0, 44))])
+def test_a_crop_is_closed_as_the_whole_is_but_near_its_border(cut):
+    """Where nothing but the crop's own border tells them apart, within two boxes of it, they may differ."""
+    whole = ndimage.binary_dilation(np.random.default_rng(4).random((52, 48, 44)) > 0.998, iterations=4)
+    voxels = (2, 1, 3)
+    inner = tuple(slice(2 * n, -2 * n) for n in voxels)
+    assert np.array_equal(closed(whole[cut], voxels)[inner], closed(whole, voxels)[cut][inner])
+
+
 def test_lengths_become_whole_voxels():
     assert voxels_of(3.0, (1.0, 0.8, 3.0)) == (3, 4, 1)
 

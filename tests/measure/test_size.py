@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from lesions_made import SPACINGS, grid_of, signed_distance
 from scipy.spatial.distance import pdist
 
@@ -31,11 +33,21 @@ def test_a_ball_measures_its_diameter_within_half_a_voxel(spacing_mm, radius_mm)
     )
 
 
-def test_the_largest_diameter_is_that_of_all_pairs():
-    rng = np.random.default_rng(3)
-    mask = rng.random((12, 10, 9)) > 0.8
-    expected = pdist(np.argwhere(mask) * (0.8, 1.0, 3.0)).max()
-    assert largest_diameter_mm(mask, (0.8, 1.0, 3.0)) == pytest.approx(expected)
+def speckled(shape, share, seed):
+    mask = np.random.default_rng(seed).random(shape) < share
+    mask[shape[0] // 2, shape[1] // 2, shape[2] // 2] = True
+    return mask
+
+
+SPECKLES = st.builds(speckled, st.tuples(*[st.integers(1, 14)] * 3), st.floats(0.01, 0.6), st.integers(0, 2**16))
+VOXELS_MM = st.tuples(*[st.floats(0.5, 5.0)] * 3)
+
+
+@given(mask=SPECKLES, spacing_mm=VOXELS_MM)
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_the_largest_diameter_is_that_of_all_pairs(mask, spacing_mm):
+    expected = max(pdist(np.argwhere(mask) * spacing_mm), default=0.0)
+    assert largest_diameter_mm(mask, spacing_mm) == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 1, 90), (1, 40, 40), (80, 80, 1)])
@@ -63,17 +75,23 @@ def test_an_axial_ellipse_has_its_two_axes_and_their_ends_lie_in_the_lesion():
     assert abs(across) < 0.1 * 40 * 18
 
 
-def test_flips_and_translations_change_no_length():
+@given(mask=SPECKLES, spacing_mm=VOXELS_MM, flips=st.tuples(*[st.booleans()] * 3), shift=st.tuples(*[st.integers(0, 5)] * 3))
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_flips_and_translations_change_no_length(mask, spacing_mm, flips, shift):
+    flipped = mask[tuple(slice(None, None, -1 if flip else 1) for flip in flips)]
+    moved = np.pad(flipped, [(n, 2) for n in shift])
+    one, two = (measure_size(made, grid_of(made.shape, spacing_mm)) for made in (mask, moved))
+    assert two.diameter_mm == pytest.approx(one.diameter_mm)
+    assert two.axial_long.length_mm == pytest.approx(one.axial_long.length_mm)
+    assert two.volume_ml == pytest.approx(one.volume_ml)
+    assert two.extent_voxels == one.extent_voxels
+
+
+def test_a_translation_moves_the_centre_by_as_much():
     mask = signed_distance((50, 44, 40), (1, 1, 1), (25, 22, 20), (18, 12, 9)) < 0
-    mask[10:20, 20:30, 22:26] = True
     grid = grid_of(mask.shape, (1.0, 1.0, 1.0))
-    one, two = measure_size(mask, grid), measure_size(mask[::-1, :, ::-1], grid)
     moved = measure_size(np.roll(mask, (3, -2, 4), axis=(0, 1, 2)), grid)
-    for other in (two, moved):
-        assert other.diameter_mm == pytest.approx(one.diameter_mm)
-        assert other.axial_long.length_mm == pytest.approx(one.axial_long.length_mm)
-        assert other.volume_ml == one.volume_ml
-    assert np.allclose(np.subtract(moved.centre_xyz, one.centre_xyz), (-3, 2, 4))
+    assert np.allclose(np.subtract(moved.centre_xyz, measure_size(mask, grid).centre_xyz), (-3, 2, 4))
 
 
 def test_doubling_the_spacing_doubles_the_lengths():

@@ -58,3 +58,14 @@ def test_the_core_keeps_clear_of_the_edge_but_never_vanishes():
         assert CORE_SHARE <= share < 0.5
     tiny = scene_of(make(np.random.default_rng(2), (3.0, 3.0, 3.0), (2.0, 2.0, 2.0)))
     assert core_of(tiny, 2.0).any()
+
+
+@pytest.mark.parametrize("radius_mm", [4.7, 5.2, 5.5])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_core_of_few_voxels_is_about_a_quarter_and_no_shell(radius_mm, seed):
+    """At 2 mm most voxels of such a ball lie at its surface: a core that took them all would be its edge."""
+    scene = scene_of(make(np.random.default_rng(seed), (2.0, 2.0, 2.0), (radius_mm,) * 3))
+    core = core_of(scene, 50.0)
+    assert core.any()
+    assert np.count_nonzero(core) <= 0.5 * np.count_nonzero(scene.lesion)
+    assert scene.depth_mm[core].min() >= scene.depth_mm[scene.lesion & ~core].max()

@@ -4,6 +4,9 @@ import os
 import signal
 from dataclasses import dataclass
 
+import numpy as np
+from threadpoolctl import threadpool_info
+
 from panlesion.data.publish import DiskFullError
 from panlesion.errors import PlacementError
 
@@ -36,3 +39,13 @@ def start():
 
 def start_deadly():
     return deadly
+
+
+def blas_threads(_job):
+    """How many threads the libraries that compute matrix products would use here."""
+    return max(pool["num_threads"] for pool in threadpool_info())
+
+
+def start_blas_threads():
+    assert np.__version__, "NumPy loads a BLAS"
+    return blas_threads

@@ -48,6 +48,15 @@ def test_a_lesion_near_the_size_of_a_voxel_is_made_or_refused_never_a_crash(diam
     assert fitted.mask.any()
 
 
+def test_a_draft_is_coarser_and_as_large() -> None:
+    geometry = Geometry(parts=(ball(CENTRE, 10.0),), confine=Confine.ORGAN)
+    drafted = fit_geometry(geometry, replace(site(), draft=True), organ_label=LIVER, centre_xyz=CENTRE, diameter_mm=26.0)
+    assert drafted.terrain.step > fitted_ball(26.0).terrain.step
+    assert drafted.diameter_mm == pytest.approx(26.0, abs=1.3)
+    assert drafted.shape() is Shape.ROUND
+    assert drafted.invasion() is Invasion.NOT_CLOSE
+
+
 def site() -> Site:
     return Site(host=liver_host(), type=LesionType.LIVER_TUMOR)
 

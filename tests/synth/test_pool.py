@@ -1,7 +1,7 @@
 import pytest
-from fake_work import Job, start, start_deadly
+from fake_work import Job, start, start_blas_threads, start_deadly
 
-from panlesion.synth.pool import run_jobs
+from panlesion.synth.pool import THREAD_VARIABLES, run_jobs
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -30,6 +30,15 @@ def test_a_worker_stays_with_its_group_while_others_have_work():
         makers.setdefault(outcome.job.group, set()).add(outcome.result[1])
     assert all(len(workers) <= 2 for workers in makers.values())
     assert len(makers) == 2
+
+
+@pytest.mark.parametrize(("said", "threads"), [(None, 1), ("2", 2), ("many", 1)])
+def test_a_worker_computes_on_one_thread_unless_told_otherwise(monkeypatch, said, threads):
+    for name in THREAD_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    if said is not None:
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", said)
+    assert {outcome.result for outcome in run_jobs([Job(0), Job(1)], start_blas_threads, 2)} == {threads}
 
 
 def test_one_worker_takes_group_after_group():

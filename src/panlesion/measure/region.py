@@ -15,25 +15,32 @@ def voxels_of(radius_mm: float, spacing_mm: Vector3) -> Index3:
     return (i, j, k)
 
 
-def eroded(mask: NDArray[np.bool_], voxels: Index3, *, beyond: bool = False) -> NDArray[np.bool_]:
-    """What stays when a box of ±`voxels` must fit; `beyond` says whether the mask goes on outside the array."""
+def eroded(mask: NDArray[np.bool_], voxels: Index3, *, beyond: bool | None = False) -> NDArray[np.bool_]:
+    """What stays when a box of ±`voxels` must fit; `beyond`: is the mask set outside the array; None: as at its border."""
     out = mask
     for axis, n in enumerate(voxels):
         if n > 0:
-            lines = out.view(np.uint8)
-            cval = 1 if beyond else 0
-            out = ndimage.minimum_filter1d(lines, 2 * n + 1, axis=axis, mode="constant", cval=cval).view(np.bool_)
+            lines, size, cval = out.view(np.uint8), 2 * n + 1, 1 if beyond else 0
+            out = ndimage.minimum_filter1d(
+                lines, size, axis=axis, mode="nearest" if beyond is None else "constant", cval=cval
+            ).view(np.bool_)
     return out
 
 
-def dilated(mask: NDArray[np.bool_], voxels: Index3) -> NDArray[np.bool_]:
-    """Everything within a box of ±`voxels` of the mask."""
-    return ~eroded(~mask, voxels, beyond=True)
+def dilated(mask: NDArray[np.bool_], voxels: Index3, *, beyond: bool | None = False) -> NDArray[np.bool_]:
+    """Everything within a box of ±`voxels` of the mask; `beyond` as for `eroded`."""
+    return ~eroded(~mask, voxels, beyond=None if beyond is None else not beyond)
 
 
 def closed(mask: NDArray[np.bool_], voxels: Index3) -> NDArray[np.bool_]:
-    """The mask with every gap narrower than 2 × `voxels` filled; the array's border counts as outside the gap."""
-    return mask | eroded(dilated(mask, voxels), voxels, beyond=True)
+    """The mask with every gap narrower than 2 × `voxels` filled.
+
+    Outside the array, mask and gaps go on as they are at its border: a strip between the mask and the border is no gap, and a
+    vessel that leaves the array stays one.
+    """
+    wide = np.pad(mask, [(n, n) for n in voxels], mode="edge")
+    inner = tuple(slice(n, n + size) for n, size in zip(voxels, mask.shape, strict=True))
+    return eroded(dilated(wide, voxels, beyond=None), voxels)[inner]
 
 
 def robust_mean(values: NDArray, limit_sd: float = 2.5) -> float:

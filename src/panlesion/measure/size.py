@@ -83,15 +83,21 @@ def axial_axis(grid: Grid) -> int:
     return next(n for n, letter in enumerate(grid.axes) if letter in "SI")
 
 
+def _extents(lines: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Distance (M,) between the first and the last set entry of every column (N, M)."""
+    return len(lines) - 1 - lines[::-1].argmax(axis=0) - lines.argmax(axis=0)
+
+
 def _longest_in_slices(mask: NDArray[np.bool_], spacing: NDArray) -> tuple[int, NDArray, float]:
     """Slice (last axis), ends (2, 2) in slice indices and length in mm of the longest line within one slice."""
     present = np.flatnonzero(mask.any(axis=(0, 1)))
-    boxes = {int(k): np.argwhere(mask[:, :, k]) for k in present}
-    bound = {k: float(np.linalg.norm(np.ptp(p, axis=0) * spacing)) for k, p in boxes.items()}
-    best = (int(present[0]), np.vstack([boxes[int(present[0])][0]] * 2), -1.0)
-    for k in sorted(bound, key=lambda one: -bound[one]):
-        if bound[k] <= best[2]:
+    extents = [_extents(np.asarray(mask.any(axis=1 - axis))[:, present]) * spacing[axis] for axis in range(2)]
+    bound = np.hypot(extents[0], extents[1])
+    best = (int(present[0]), np.zeros((2, 2), dtype=int), -1.0)
+    for n in np.argsort(-bound, kind="stable"):
+        if bound[n] <= best[2]:
             break
+        k = int(present[n])
         points = _line_ends(mask[:, :, k])
         length, a, b = _farthest(points * spacing)
         if length > best[2]:

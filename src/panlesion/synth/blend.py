@@ -9,12 +9,14 @@ from scipy import ndimage
 from scipy.special import ndtr
 
 from panlesion.ct.organs import BONE_LABELS
-from panlesion.ct.volume import Grid, Vector3
+from panlesion.ct.volume import Box, Grid, Vector3
 from panlesion.measure.noise import Noise
 from panlesion.synth.field import render_field
 from panlesion.synth.plan import Blend, Matter, Strand
+from panlesion.synth.shape.outline import unit_offsets
 from panlesion.synth.shape.solid import box_of
 from panlesion.synth.terrain import Terrain, distance_mm
+from panlesion.synth.texture.matter import render_matter
 from panlesion.synth.texture.noise import render_noise
 
 Array = NDArray[np.float32]
@@ -22,11 +24,17 @@ Array = NDArray[np.float32]
 # Mass effect fades to nothing at this many radii beyond the surface, at most at REACH_MM.
 REACH_RADII = 1.0
 REACH_MM = 25.0
+# A shift of the host by less than this share of a voxel is not made: nothing of it could be seen.
+FELT_VOXELS = 0.05
 # A lesion's blurred edge is followed to this many SDs of its total width.
 EDGE_SDS = 3.0
+# Ragged and fading part of an ill-defined margin are followed together to this many of its SDs.
+FADED_SDS = 4.0
 # Bone does not give way, and what lies within this many mm of it only in part.
 STIFF_MM = 8.0
 FEWEST_CENTRED = 40
+# The local mean that a strand replaces is that of a Gaussian of this sigma, and is taken on voxels of about half of it.
+CALM_MM = 3.0
 # The median distance from the centre of a ball's points is 0.794 of its radius.
 MEDIAN_TO_RADIUS = 1.26
 
@@ -44,23 +52,41 @@ def push_reach_mm(radius_mm: float) -> float:
     return min(REACH_RADII * radius_mm, REACH_MM)
 
 
-def blend(
-    matter: Matter, hu: Array, level: Array, centre_xyz: Vector3, terrain: Terrain, noise: Noise, psf_mm: Vector3
-) -> Blended:
-    """Lay a lesion's noise-free `hu` into its terrain; `level` is its signed distance in mm."""
+def felt_mm(push: float, radius_mm: float, voxel_mm: float) -> float:
+    """How far beyond its surface a lesion displaces its host by what can be seen, to a fiftieth of the reach."""
+    if push <= 0:
+        return 0.0
+    away = np.linspace(0, push_reach_mm(radius_mm), 51)
+    shift = push * (1 - away / max(away[-1], 1e-6)) ** 2 * radius_mm**3 / (3 * (radius_mm + away) ** 2)
+    return float(away[max(1, int(np.count_nonzero(shift > FELT_VOXELS * voxel_mm))) - 1])
+
+
+def edge_mm(margin_mm: float, psf_mm: Vector3, voxel_mm: float) -> float:
+    """How far beyond its surface a lesion's own matter shows."""
+    return FADED_SDS * margin_mm + EDGE_SDS * max(psf_mm) + 2 * voxel_mm
+
+
+def blend(matter: Matter, level: Array, centre_xyz: Vector3, terrain: Terrain, noise: Noise, psf_mm: Vector3) -> Blended:
+    """Lay a lesion's matter into its terrain; `level` is its signed distance in mm."""
+    grid = terrain.grid
     host, labels = terrain.ct.hu.astype(np.float32), terrain.organs.labels
-    grain = render_noise(noise, terrain.grid.shape, matter.noise_seed)
+    grain = render_noise(noise, grid.shape, matter.noise_seed)
     inside = level < 0
     if np.count_nonzero(inside) >= FEWEST_CENTRED:
         # The report states a mean: noise must not shift it.
         grain -= grain[inside].mean()
     if matter.push > 0:
         host, labels = _displaced(host, labels, level, matter.push, centre_xyz, terrain, grain, noise)
-    alpha, paint = mixed(matter, hu, level, host, centre_xyz, terrain.grid, psf_mm, voxel_mm=min(terrain.grid.spacing_mm))
-    out = host * (1 - alpha) + paint
+    # Matter is only made where it shows.
+    box = Box.of(level < edge_mm(matter.margin_mm, psf_mm, max(grid.spacing_mm))).grown(1).clipped(grid.shape)
+    near, close = box.slices, terrain.cropped(box)
+    painted, _ = render_matter(matter, level[near], centre_xyz, close)
+    alpha, paint = mixed(
+        matter, painted, level[near], host[near], centre_xyz, close.grid, psf_mm, voxel_mm=min(grid.spacing_mm)
+    )
     # Two independent noises mixed by weights lose variance; this weight keeps it constant across the margin.
-    out += grain * np.sqrt(np.maximum(1 - (1 - alpha) ** 2, 0))
-    return Blended(hu=out, labels=labels)
+    host[near] = host[near] * (1 - alpha) + paint + grain[near] * np.sqrt(np.maximum(1 - (1 - alpha) ** 2, 0))
+    return Blended(hu=host, labels=labels)
 
 
 def mixed(
@@ -79,22 +105,36 @@ def mixed(
     Matter and matte are blurred together, so that no dark or bright halo appears at the margin. `voxel_mm` is the width of
     partial volume: that of the image, also where `grid` shows only some of its voxels.
     """
-    spacing_mm, fading = grid.spacing_mm, matter.margin_mm
+    sharp = matte(matter, hu, level, host, centre_xyz, grid, voxel_mm=voxel_mm)
+    return blurred(sharp, grid, psf_mm), blurred(sharp * hu, grid, psf_mm)
+
+
+def matte(matter: Matter, hu: Array, level: Array, host: Array, centre_xyz: Vector3, grid: Grid, *, voxel_mm: float) -> Array:
+    """Share of lesion in each voxel before the scanner blurs it; arguments as for `mixed`."""
+    fading = matter.margin_mm
     if matter.margin_field is not None:
         fading = matter.margin_mm * np.sqrt(0.5)
         level = level + np.float32(fading) * render_field(matter.margin_field, centre_xyz, grid)
     sharp = _matte(level, fading, voxel_mm)
     if matter.blend is Blend.VEIL:
-        sharp = sharp * (1 - _denser(host, hu, spacing_mm))
-    psf = tuple(s / v for s, v in zip(psf_mm, spacing_mm, strict=True))
-    return ndimage.gaussian_filter(sharp, psf, truncate=EDGE_SDS), ndimage.gaussian_filter(sharp * hu, psf, truncate=EDGE_SDS)
+        sharp = sharp * (1 - _denser(host, hu, grid.spacing_mm))
+    return sharp
+
+
+def blurred(values: Array, grid: Grid, psf_mm: Vector3) -> Array:
+    """As the scanner's point spread blurs it."""
+    psf = [s / v for s, v in zip(psf_mm, grid.spacing_mm, strict=True)]
+    return np.asarray(ndimage.gaussian_filter(values, psf, truncate=EDGE_SDS), dtype=np.float32)
 
 
 def _matte(level: Array, margin_mm: float, voxel_mm: float) -> Array:
     """Share of lesion in each voxel: an error function across an ill-defined margin, partial volume across a sharp one."""
     if margin_mm < 0.4 * voxel_mm:
         return np.clip(np.float32(0.5) - level / np.float32(voxel_mm), 0, 1)
-    return ndtr(-level / np.float32(margin_mm)).astype(np.float32)
+    share = (level < 0).astype(np.float32)
+    fading = np.abs(level) < np.float32(FADED_SDS * margin_mm)
+    share[fading] = ndtr(-level[fading] / np.float32(margin_mm))
+    return share
 
 
 def _denser(host: Array, hu: Array, spacing_mm: Vector3) -> Array:
@@ -120,23 +160,24 @@ def _displaced(
     """
     grid = terrain.grid
     centre = grid.to_ijk(centre_xyz)[:, None].astype(np.float32)
-    matrix = grid.affine[:3, :3].astype(np.float32)
-    inside = np.argwhere(level < 0).T.astype(np.float32)
+    squared_mm = np.square(grid.spacing_mm).astype(np.float32)
+    inside = np.stack(np.nonzero(level < 0)).astype(np.float32) - centre
     if inside.shape[1] == 0:
         return host, labels
-    from_centre = np.linalg.norm(matrix @ (inside - centre), axis=0)
+    from_centre = np.sqrt(np.einsum("a,an,an->n", squared_mm, inside, inside))
     radius, farthest = float(np.median(from_centre)) * MEDIAN_TO_RADIUS, float(from_centre.max())
     reach = np.float32(max(push_reach_mm(radius), 1e-3))
-    # From just inside the surface, where a soft margin still shows some host, to the reach.
-    ring = np.nonzero((level > -2 * max(grid.spacing_mm)) & (level < reach))
+    # From just inside the surface, where a soft margin still shows some host, to where the shift is no longer felt.
+    felt = felt_mm(push, radius, min(grid.spacing_mm))
+    ring = np.nonzero((level > -2 * max(grid.spacing_mm)) & (level < felt))
     delta = np.stack(ring).astype(np.float32) - centre
-    r = np.linalg.norm(matrix @ delta, axis=0) + np.float32(1e-3)
+    r = np.sqrt(np.einsum("a,an,an->n", squared_mm, delta, delta)) + np.float32(1e-3)
     # Far from a rough body its level is too small; no point is nearer than the farthest of the lesion's own allows.
     outside = np.maximum(np.maximum(level[ring], 0), r - np.float32(farthest + max(grid.spacing_mm)))
     fade = np.clip(1 - outside / reach, 0, 1) ** 2
     bone = terrain.organs.mask(BONE_LABELS)
     if bone[ring].any():
-        fade = fade * np.clip(distance_mm(bone, grid.spacing_mm)[ring] / np.float32(STIFF_MM), 0, 1)
+        fade = fade * np.clip(distance_mm(bone, grid.spacing_mm, STIFF_MM)[ring] / np.float32(STIFF_MM), 0, 1)
     source_r = np.cbrt(np.maximum(r**3 - np.float32(push) * fade * np.maximum(r - outside, 0) ** 3, 0))
     at = centre + delta * (source_r / r)
     out = host.copy()
@@ -168,21 +209,33 @@ def _kept_variance(fraction: Array, noise: Noise) -> Array:
 def lay_strand(hu: Array, strand: Strand, grid: Grid, psf_mm: Vector3) -> Array:
     """HU (I, J, K) with a tube along the strand's path, seen through the scanner's point spread."""
     distance = np.full(grid.shape, np.inf, dtype=np.float32)
-    reach = strand.radius_mm + 3 * max(grid.spacing_mm)
+    reach = strand.radius_mm + EDGE_SDS * max(psf_mm) + max(grid.spacing_mm)
     for a, b in pairwise(np.asarray(strand.path_xyz)):
         box = box_of((_lower(a, b), _lower(-a, -b, sign=-1)), grid, reach).clipped(grid.shape)
         if box.empty:
             continue
-        points = grid.crop(box).to_xyz(np.moveaxis(np.indices(box.shape), 0, -1))
-        along = np.clip(((points - a) @ (b - a)) / max(float((b - a) @ (b - a)), 1e-6), 0, 1)
-        near = np.linalg.norm(points - a - along[..., None] * (b - a), axis=-1)
-        distance[box.slices] = np.minimum(distance[box.slices], near)
-    sharp = _matte(np.minimum(distance - np.float32(strand.radius_mm), np.float32(1e3)), 0.0, min(grid.spacing_mm))
-    psf = [s / v for s, v in zip(psf_mm, grid.spacing_mm, strict=True)]
-    alpha = ndimage.gaussian_filter(sharp, psf, truncate=EDGE_SDS)
-    calm = ndimage.gaussian_filter(hu, [3.0 / v for v in grid.spacing_mm], truncate=2.0)
+        distance[box.slices] = np.minimum(distance[box.slices], _from_line(a, b, grid.crop(box)))
+    # A tube's edge, seen through point spread and partial volume (a box's SD, 1/√12), is an error function.
+    blur = float(np.sqrt(np.mean(np.square(psf_mm)) + np.mean(np.square(grid.spacing_mm)) / 12))
+    tube = np.nonzero(distance < strand.radius_mm + EDGE_SDS * blur)
+    alpha = ndtr((np.float32(strand.radius_mm) - distance[tube]) / np.float32(blur))
     # The host's noise stays: only its local mean changes.
-    return hu + alpha * (np.float32(strand.hu) - calm)
+    step = [max(1, round(0.5 * CALM_MM / v)) for v in grid.spacing_mm]
+    some = hu[:: step[0], :: step[1], :: step[2]]
+    calm = ndimage.gaussian_filter(some, [CALM_MM / (n * v) for n, v in zip(step, grid.spacing_mm, strict=True)], truncate=2.0)
+    at = np.stack(tube) / np.asarray(step)[:, None]
+    out = hu.copy()
+    out[tube] += alpha * (np.float32(strand.hu) - ndimage.map_coordinates(calm, at, order=1, mode="nearest"))
+    return out
+
+
+def _from_line(a: NDArray, b: NDArray, grid: Grid) -> Array:
+    """Distance (I, J, K) in mm of every voxel from the line between two points."""
+    x, y, z = a.tolist()
+    offset, way = unit_offsets(np.eye(3), (x, y, z), grid), (b - a).astype(np.float32)
+    along = (offset[0] * way[0] + offset[1] * way[1] + offset[2] * way[2]) / np.float32(max(float(way @ way), 1e-6))
+    along = np.clip(along, 0, 1)
+    return np.asarray(np.sqrt(sum(np.square(offset[n] - along * way[n]) for n in range(3))), dtype=np.float32)
 
 
 def _lower(a: NDArray, b: NDArray, sign: int = 1) -> Vector3:

@@ -12,14 +12,13 @@ from panlesion.errors import PlacementError, VerifyError
 from panlesion.lesion.report import describe, type_json
 from panlesion.lesion.taxonomy import TYPES, LesionType
 from panlesion.lesion.vocabulary import Feature
-from panlesion.synth.blend import blend, lay_strand, push_reach_mm
+from panlesion.synth.blend import blend, edge_mm, felt_mm, lay_strand
 from panlesion.synth.draw import Wanted
 from panlesion.synth.host import Host, Site
 from panlesion.synth.kinds import KINDS
 from panlesion.synth.plan import Blend, Plan, Strand, to_json
 from panlesion.synth.shape.solid import bounds_of, box_of, lesion_mask, render_level
 from panlesion.synth.terrain import Terrain
-from panlesion.synth.texture.matter import render_matter
 from panlesion.synth.verify import Check, verify
 
 ORGAN, LESION = 1, 2
@@ -55,14 +54,22 @@ class Composed:
 
 
 def draw_lesion(
-    host: Host, type: LesionType, rng: np.random.Generator, *, wanted: Wanted | None = None, others: tuple[Plan, ...] = ()
+    host: Host,
+    type: LesionType,
+    rng: np.random.Generator,
+    *,
+    wanted: Wanted | None = None,
+    others: tuple[Plan, ...] = (),
+    draft: bool = False,
 ) -> Plan:
     """A plan for one lesion in a host; every random number is drawn here.
+
+    A `draft` is fitted on coarse voxels only, in half the time: its readings are less often true.
 
     Raises:
         PlacementError: `DRAWS` draws found no place where the wanted lesion fits; the message is the last one's.
     """
-    site = Site(host=host, type=type, others=others)
+    site = Site(host=host, type=type, others=others, draft=draft)
     problem = PlacementError(f"no place for a {type} in {host.id}")
     for _ in range(DRAWS):
         try:
@@ -80,9 +87,9 @@ def render_lesion(plan: Plan, host: Host, ct: Volume | None = None, organs: Labe
     ct, organs = ct or host.ct, organs or host.organs
     spec, matter = plan.spec, plan.matter
     facts = host.facts
-    reach = push_reach_mm(spec.diameter_mm / 2) if matter.push > 0 else 0.0
-    edge = 3 * float(np.hypot(max(facts.psf_mm), matter.margin_mm)) + 2 * max(ct.grid.spacing_mm)
-    box = box_of(bounds_of(plan.geometry), ct.grid, max(reach, edge)).clipped(ct.grid.shape)
+    edge = edge_mm(matter.margin_mm, facts.psf_mm, max(ct.grid.spacing_mm))
+    reach = max(edge, felt_mm(matter.push, spec.diameter_mm / 2, min(ct.grid.spacing_mm)))
+    box = box_of(bounds_of(plan.geometry), ct.grid, reach).clipped(ct.grid.shape)
     whole = box
     for strand in plan.strands:
         whole = _around(whole, box_of(_bounds_of(strand), ct.grid, strand.radius_mm + edge).clipped(ct.grid.shape))
@@ -95,12 +102,14 @@ def render_lesion(plan: Plan, host: Host, ct: Volume | None = None, organs: Labe
     terrain = Terrain.of(
         Volume(hu=hu, grid=near), LabelMap(labels=labels, grid=near), type=spec.type, organ_label=spec.organ_label, box=inner
     )
-    level = render_level(plan.geometry, terrain)
+    level = render_level(plan.geometry, terrain, reach)
+    # The box was drawn around all that the geometry could reach; from here on only what it does reach is looked at.
+    tight = Box.of(level < reach).grown(1).clipped(level.shape)
+    terrain, level, inner = terrain.cropped(tight), level[tight.slices], tight.shifted(inner.start)
     inside = lesion_mask(level, spec.centre_xyz, terrain.grid)
     # Pieces cut off by the organ are no part of the lesion: they must not be painted either.
     level = np.where((level < 0) & ~inside, np.float32(0.5), level)
-    painted, _ = render_matter(matter, level, spec.centre_xyz, terrain)
-    blended = blend(matter, painted, level, spec.centre_xyz, terrain, facts.noise(spec.organ_label), facts.psf_mm)
+    blended = blend(matter, level, spec.centre_xyz, terrain, facts.noise(spec.organ_label), facts.psf_mm)
     mask = np.zeros(whole.shape, dtype=bool)
     mask[inner.slices] = inside
     hu[inner.slices], labels[inner.slices] = _as_hu(blended.hu), blended.labels

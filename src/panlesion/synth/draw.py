@@ -14,9 +14,9 @@ from panlesion.ct.volume import Vector3
 from panlesion.errors import PlacementError
 from panlesion.lesion.priors.appearance import APPEARANCE
 from panlesion.lesion.priors.size import Size, draw_size
-from panlesion.lesion.taxonomy import TYPES, Neighbours
+from panlesion.lesion.taxonomy import TYPES, LesionType, Neighbours
 from panlesion.lesion.vocabulary import Density, Feature, Heterogeneity, Invasion, Shape, Surface
-from panlesion.measure.attributes import density_class
+from panlesion.measure.attributes import PUNCTATE_MM, density_class
 from panlesion.synth.host import Site
 
 T = TypeVar("T")
@@ -26,6 +26,9 @@ GUARD_HU = 4.0
 # Smaller lesions have no room for clumps that a reader would call heterogeneous.
 HETEROGENEOUS_FROM_MM = 18.0
 KEEP_GAP_MM = 3.0
+KEEP_VOXELS = 2.0
+# Trachea, aorta, heart and spine leave no room beside a gullet: of six wishes for a mass one was granted, after many draws.
+ONLY_WALL = frozenset({LesionType.ESOPHAGEAL_CANCER})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +64,38 @@ def choose(shares: Mapping[T, float], rng: np.random.Generator) -> T:
     return keys[int(rng.choice(len(keys), p=weights / weights.sum()))]
 
 
+def check_wishes(type: LesionType, wanted: Wanted) -> None:
+    """Refuse at once what practically no host can grant, before any place is tried.
+
+    Raises:
+        PlacementError: A wish contradicts the type or the wanted diameter; says why and what to ask for instead.
+    """
+    low, high = wanted.diameter_mm or (0.0, np.inf)
+    info, shape = TYPES[type], wanted.shape
+    why = None
+    if shape is Shape.PUNCTATE and low > PUNCTATE_MM:
+        why = f"lesions above {PUNCTATE_MM:.0f} mm are not {shape!s}: ask for a smaller diameter"
+    elif shape not in (None, Shape.PUNCTATE) and high <= PUNCTATE_MM:
+        why = f"lesions up to {PUNCTATE_MM:.0f} mm are {Shape.PUNCTATE!s}, not {shape!s}: ask for a larger diameter"
+    elif shape is Shape.WALL and (not info.hollow or info.neighbours is Neighbours.NONE):
+        why = f"{shape!s} is of tumours of hollow organs: ask for another shape"
+    elif shape in (Shape.ROUND, Shape.IRREGULAR) and type in ONLY_WALL:
+        why = f"its neighbours leave it no room beside the wall: ask for {Shape.WALL!s}, or leave the shape open"
+    elif info.neighbours is Neighbours.NONE and wanted.invasion is Invasion.CLOSE:
+        why = f"a stone lies free in its lumen: ask for {Invasion.NOT_CLOSE!s}"
+    elif info.neighbours is Neighbours.NONE and wanted.surface is Surface.ILL_DEFINED:
+        why = f"stones have sharp edges: ask for {Surface.WELL_DEFINED!s}"
+    if why is not None:
+        raise PlacementError(f"no {type} can be drawn as wanted: {why}")
+
+
 def draw_reading(site: Site, wanted: Wanted, rng: np.random.Generator) -> Reading:
-    """What the lesion shall read as: the caller's wishes, else the type's shares."""
+    """What the lesion shall read as: the caller's wishes, else the type's shares.
+
+    Raises:
+        PlacementError: No host can grant the wishes.
+    """
+    check_wishes(site.type, wanted)
     prior = APPEARANCE[site.type]
     size = draw_size(site.type, rng, diameter_mm=wanted.diameter_mm)
     shape = wanted.shape or choose(prior.shapes, rng)
@@ -80,6 +113,16 @@ def draw_reading(site: Site, wanted: Wanted, rng: np.random.Generator) -> Readin
     )
 
 
+def kept_gap_mm(site: Site, reading: Reading) -> float:
+    """How far voxel centres stay from those of neighbours, 0 for a lesion that shall be close.
+
+    Boundaries are nearer than centres, by √3 voxels along a diagonal. Of all offsets between voxels of 1 to 3 mm whose
+    boundaries are nearer than the gap, the longest exceeds it by 1.5 voxels (2 mm: (2, 2, 1) voxels, which are 6 mm). Half
+    a voxel more, for labels that the mass effect moves come to lie on whole voxels.
+    """
+    return KEEP_GAP_MM + KEEP_VOXELS * max(site.host.ct.grid.spacing_mm) if reading.invasion is Invasion.NOT_CLOSE else 0.0
+
+
 def find_seat(
     site: Site,
     reading: Reading,
@@ -87,9 +130,11 @@ def find_seat(
     rng: np.random.Generator,
     *,
     depth_mm: tuple[float, float],
-    any_relation: bool = False,
+    least_gap_mm: float | None = None,
 ) -> tuple[Vector3, int]:
     """A world position in the organ at a depth range, and its v1 label, where the wanted relation to neighbours can hold.
+
+    With `least_gap_mm` any place counts that is so far from neighbours, for lesions that are carved to keep clear of them.
 
     Raises:
         PlacementError: The organ has no such place.
@@ -98,8 +143,10 @@ def find_seat(
     radius = reading.size.diameter_mm / 2
     fits = (survey.depth_mm >= depth_mm[0]) & (survey.depth_mm <= depth_mm[1])
     fits &= ~site.taken(reading.size.diameter_mm)
-    if TYPES[site.type].neighbours in (Neighbours.LABELLED, Neighbours.OUTSIDE) and not any_relation:
-        gap = survey.gap_mm
+    gap = survey.gap_mm
+    if least_gap_mm is not None:
+        fits &= gap >= least_gap_mm
+    elif TYPES[site.type].neighbours in (Neighbours.LABELLED, Neighbours.OUTSIDE):
         fits &= (
             gap <= 0.75 * radius if reading.invasion is Invasion.CLOSE else gap >= min(radius + KEEP_GAP_MM, 0.6 * radius + 6)
         )
@@ -109,7 +156,7 @@ def find_seat(
         fits &= site.in_seat(wanted.seat)
     what = f"a {site.type} of {reading.size.diameter_mm:.0f} mm ({reading.invasion.lower()}) in {site.host.id}"
     # Larger vessels and ducts are avoided where there is a choice.
-    calm = fits & (np.abs(survey.bright_hu) < np.quantile(np.abs(survey.bright_hu), 0.85))
+    calm = fits & survey.calm
     index = survey.pick(calm if calm.any() else fits, rng, what)
     jitter = rng.uniform(-0.5, 0.5, 3) * np.asarray(survey.spacing_mm)
     x, y, z = (survey.xyz[index] + jitter).round(3).tolist()

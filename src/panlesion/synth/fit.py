@@ -1,5 +1,6 @@
 """Fitting a drawn lesion to its host: scaled until its mask has the drawn diameter, its matter set until it reads as drawn."""
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -13,12 +14,12 @@ from panlesion.lesion.vocabulary import Heterogeneity, Invasion, Shape, Surface
 from panlesion.measure.attributes import shape_class
 from panlesion.measure.margin import ill_defined_from_mm
 from panlesion.measure.noise import smoothed
-from panlesion.measure.relation import measure_relation, surface_contact
+from panlesion.measure.relation import CLOSE_MM, measure_relation, surface_contact
 from panlesion.measure.scene import Scene
 from panlesion.measure.shape import shape_features
 from panlesion.measure.size import largest_diameter_mm, measure_size
 from panlesion.measure.texture import CORE_SHARE, CORE_SIGMAS, SMOOTHING_MM, sharpest_edge_mm
-from panlesion.synth.blend import mixed
+from panlesion.synth.blend import EDGE_SDS, blurred, matte
 from panlesion.synth.draw import Reading, Wanted, density_of
 from panlesion.synth.field import draw_field
 from panlesion.synth.host import Site
@@ -26,7 +27,7 @@ from panlesion.synth.plan import Geometry, Layer, LayerKind, Matter
 from panlesion.synth.shape.scale import scaled
 from panlesion.synth.shape.solid import bounds_of, box_of, lesion_mask, render_level
 from panlesion.synth.terrain import Terrain
-from panlesion.synth.texture.matter import render_matter
+from panlesion.synth.texture.matter import render_parts
 
 # SD of an ill-defined margin's error function, in units of the rule's threshold; and how much body it needs around it.
 # (The rule takes medians, so of the margin's variance only the fading half counts fully.)
@@ -37,10 +38,19 @@ HETEROGENEOUS_SHARE = (1.4, 2.0)
 SIZE_TOLERANCE = 0.03
 # A geometry that was enlarged and whose mask grew by less than this is cut by its host.
 STUCK = 1.02
-# Boxes of more voxels than this are thinned for drawing, to a spacing of at most FITTING_MM.
-FITTING_VOXELS = 80_000
+# Geometries are first scaled in a box thinned to about so many voxels, then fitted in a finer one; drafts only in the first.
+# Lesions thinner than a number of voxels are fitted on finer ones: a thin wall has no core to read its density in.
+COARSE_VOXELS = 9_000
+FINE_VOXELS = 50_000
+EVERY_VOXEL = 2**60
 FITTING_MM = 3.0
 THINNEST_VOXELS = 8
+THINNEST_DRAFT_VOXELS = 2.5
+# The largest distance between voxel centres falls short by about this share of a voxel, see `measure.size`.
+SHORT_VOXELS = 0.2
+ROUNDS = 10
+# Of a fitted geometry only the mask and so much around it is kept: what neighbours and margins are read in.
+AROUND_MM = 6.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,6 +63,34 @@ class Fitted:
     level: NDArray[np.float32]
     mask: NDArray[np.bool_]
     diameter_mm: float
+
+    @classmethod
+    def around(
+        cls,
+        geometry: Geometry,
+        centre_xyz: Vector3,
+        terrain: Terrain,
+        level: NDArray[np.float32],
+        mask: NDArray[np.bool_],
+        diameter_mm: float,
+    ) -> "Fitted":
+        """What is kept of a fit: the mask and `AROUND_MM` beyond it."""
+        i, j, k = (math.ceil(AROUND_MM / s) + 1 for s in terrain.grid.spacing_mm)
+        box = Box.of(mask).grown((i, j, k)).clipped(mask.shape)
+        near = box.slices
+        return cls(
+            geometry=geometry,
+            centre_xyz=centre_xyz,
+            terrain=terrain.cropped(box),
+            level=level[near],
+            mask=mask[near],
+            diameter_mm=diameter_mm,
+        )
+
+    def enough(self, *, draft: bool, voxels: int) -> bool:
+        """Whether a mask on thinned voxels tells enough of the lesion."""
+        thick = self.inscribed_mm / max(self.terrain.grid.spacing_mm)
+        return thick >= THINNEST_DRAFT_VOXELS if draft else voxels > COARSE_VOXELS and thick >= THINNEST_VOXELS
 
     @cached_property
     def scene(self) -> Scene:
@@ -89,47 +127,66 @@ class Fitted:
 
     def invasion(self) -> Invasion:
         """How the mask relates to its neighbours."""
-        return Invasion.CLOSE if measure_relation(self.scene).close else Invasion.NOT_CLOSE
+        gap = measure_relation(self.scene).gap_mm
+        # Between boundaries of thinned voxels a gap is shorter by as much as these are wider.
+        wider = (1 - 1 / self.terrain.step) * min(self.terrain.grid.spacing_mm)
+        return Invasion.CLOSE if gap is not None and gap + wider < CLOSE_MM - 1e-6 else Invasion.NOT_CLOSE
 
 
 def fit_geometry(
-    geometry: Geometry, site: Site, *, organ_label: int, centre_xyz: Vector3, diameter_mm: float, margin_mm: float = 6.0
+    geometry: Geometry, site: Site, *, organ_label: int, centre_xyz: Vector3, diameter_mm: float, margin_mm: float = AROUND_MM
 ) -> Fitted:
     """Scale a geometry about its centre until the largest distance within its mask is `diameter_mm`.
 
     Raises:
         PlacementError: Its host cuts it so much that no scale reaches the diameter.
     """
-    tolerance = max(SIZE_TOLERANCE * diameter_mm, 0.4 * min(site.host.ct.grid.spacing_mm))
-    measured = 0.0
-    finest, before = False, 0.0
-    for _ in range(8):
-        box = box_of(bounds_of(geometry), site.host.ct.grid, margin_mm)
-        terrain = Terrain.of(site.host.ct, site.host.organs, type=site.type, organ_label=organ_label, box=box)
-        if not finest and (step := _thinning(terrain)) > 1:
-            terrain = terrain.thinned(step)
-        level = render_level(geometry, terrain)
+    voxels, measured, before = COARSE_VOXELS, 0.0, 0.0
+    for _ in range(ROUNDS):
+        terrain = _terrain(geometry, site, organ_label, margin_mm, voxels)
+        level = render_level(geometry, terrain, margin_mm)
         mask = lesion_mask(level, centre_xyz, terrain.grid)
+        finest = terrain.step == 1
         if not mask.any():
-            break
+            if finest:
+                break
+            voxels = _finer(voxels)
+            continue
         measured = largest_diameter_mm(mask, terrain.grid.spacing_mm)
+        # Thinned voxels see less of the length; what they miss is not to be made up for.
+        measured += SHORT_VOXELS * (1 - 1 / terrain.step) * min(terrain.grid.spacing_mm)
+        tolerance = max(SIZE_TOLERANCE * diameter_mm, 0.4 * min(terrain.grid.spacing_mm))
         if abs(measured - diameter_mm) <= tolerance:
-            fitted = Fitted(
-                geometry=geometry, centre_xyz=centre_xyz, terrain=terrain, level=level, mask=mask, diameter_mm=measured
-            )
-            # A thin wall on a thinned grid has no core to read its density in.
-            if finest or terrain.grid.same_as(site.host.ct.grid.crop(terrain.box)) or not _too_thin(fitted):
+            fitted = Fitted.around(geometry, centre_xyz, terrain, level, mask, measured)
+            if finest or fitted.enough(draft=site.draft, voxels=voxels):
                 return fitted
-            finest = True
+            voxels, before = _finer(voxels), 0.0
             continue
         if measured < diameter_mm and measured < STUCK * before:
-            break
+            if finest or measured < (1 - 2 * SIZE_TOLERANCE) * diameter_mm:
+                break
+            voxels, before = _finer(voxels), 0.0
+            continue
         before = measured
         geometry = scaled(geometry, float(np.clip(diameter_mm / max(measured, 1e-3), 0.6, 1.5)), centre_xyz)
     raise PlacementError(
         f"a {site.type} of {diameter_mm:.1f} mm in {site.host.id} came out {measured:.1f} mm where it was placed: "
         "the organ cuts it; use another place or a smaller diameter"
     )
+
+
+def _finer(voxels: int) -> int:
+    return FINE_VOXELS if voxels == COARSE_VOXELS else EVERY_VOXEL
+
+
+def _terrain(geometry: Geometry, site: Site, organ_label: int, margin_mm: float, voxels: int) -> Terrain:
+    """What lies around a geometry, thinned to about so many voxels, but to no spacing above `FITTING_MM`."""
+    box = box_of(bounds_of(geometry), site.host.ct.grid, margin_mm)
+    terrain = Terrain.of(site.host.ct, site.host.organs, type=site.type, organ_label=organ_label, box=box)
+    i, j, k = terrain.grid.shape
+    coarsest = max(1, int(FITTING_MM / max(terrain.grid.spacing_mm)))
+    step = min(coarsest, max(1, round((i * j * k / voxels) ** (1 / 3))))
+    return terrain.thinned(step) if step > 1 else terrain
 
 
 def settled_surface(reading: Reading, wanted: Wanted, fitted: Fitted) -> Reading:
@@ -153,17 +210,6 @@ def draw_margin_mm(reading: Reading, fitted: Fitted, rng: np.random.Generator) -
     threshold = ill_defined_from_mm(fitted.terrain.grid.spacing_mm)
     low, high = (share * threshold for share in ILL_DEFINED_SHARE)
     return float(round(rng.uniform(low, max(low, min(high, fitted.inscribed_mm / BODY_PER_MARGIN))), 3))
-
-
-def _too_thin(fitted: Fitted) -> bool:
-    return fitted.inscribed_mm < THINNEST_VOXELS * max(fitted.terrain.grid.spacing_mm)
-
-
-def _thinning(terrain: Terrain) -> int:
-    """Every how-manieth voxel a lesion is drawn on: large ones need no fine grid to be fitted."""
-    i, j, k = terrain.grid.shape
-    coarsest = int(FITTING_MM / max(terrain.grid.spacing_mm))
-    return min(max(1, coarsest), max(1, round((i * j * k / FITTING_VOXELS) ** (1 / 3))))
 
 
 def texture_layer(rng: np.random.Generator, diameter_mm: float) -> Layer:
@@ -193,47 +239,70 @@ def fit_matter(
     threshold = TYPES[site.type].heterogeneous_sd_hu
     heterogeneous = reading.heterogeneity is Heterogeneity.HETEROGENEOUS
     target_sd = threshold * (rng.uniform(*HETEROGENEOUS_SHARE) if heterogeneous else rng.uniform(0.1, HOMOGENEOUS_SHARE))
-    facts, terrain = site.host.facts, fitted.terrain
     if matter.margin_mm > 0:
         ragged = draw_field(rng, wavelength_mm=(max(3.0, 2 * matter.margin_mm), max(8.0, 6 * matter.margin_mm)))
         matter = replace(matter, margin_field=ragged)
-    sharpest = sharpest_edge_mm(facts.psf_mm, site.host.ct.grid.spacing_mm)
-    core = fitted.core(float(np.hypot(sharpest, matter.margin_mm)))
-    host, voxel_mm = terrain.ct.hu.astype(np.float32), min(site.host.ct.grid.spacing_mm)
-
-    def seen(made: Matter) -> tuple[NDArray[np.float32], NDArray[np.float32], float, float]:
-        """Finished image (I, J, K) but for noise, its coarse HU (N,) in the core, the matter's own mean, its base's weight."""
-        hu, weight = render_matter(made, fitted.level, fitted.centre_xyz, terrain)
-        alpha, paint = mixed(made, hu, fitted.level, host, fitted.centre_xyz, terrain.grid, facts.psf_mm, voxel_mm=voxel_mm)
-        image = host * (1 - alpha) + paint
-        return image, _coarse(image, core, terrain.grid.spacing_mm), float(hu[core].mean()), float(weight[core].mean())
-
-    def textured(amplitude: float) -> Matter:
-        return replace(
-            matter,
-            layers=tuple(replace(la, hu=round(amplitude, 3)) if la.kind is LayerKind.TEXTURE else la for la in matter.layers),
-        )
-
-    image, plain, mean, share = seen(textured(0.0))
-    if mean_hu is not None and share > 0.15:
-        matter = replace(matter, base_hu=round(matter.base_hu + (mean_hu - mean) / share, 3))
-        image, plain, mean, share = seen(textured(0.0))
-    if any(layer.kind is LayerKind.TEXTURE for layer in matter.layers):
-        wave = seen(textured(1.0))[1] - plain
-        # The texture must not move the mean: what it adds to the core is taken off the base.
-        amplitude = _amplitude(plain, wave, target_sd)
-        matter = replace(
-            textured(amplitude), base_hu=round(matter.base_hu - amplitude * float(wave.mean()) / max(share, 0.15), 3)
-        )
-        image, plain, mean, share = seen(matter)
+    sharpest = sharpest_edge_mm(site.host.facts.psf_mm, site.host.ct.grid.spacing_mm)
     # How much of the edge the measured core leaves out depends on the measured edge: both extremes must read the same.
-    whole = fitted.core(sharpest)
-    wide = _coarse(image, whole, terrain.grid.spacing_mm)
+    core, whole = fitted.core(float(np.hypot(sharpest, matter.margin_mm))), fitted.core(sharpest)
+    shown = _shown(_textured(matter, 1.0), fitted, site, core | whole)
+    core, whole = core[shown.box.slices], whole[shown.box.slices]
+    share, shift = float(shown.weight[core].mean()), 0.0
+    if mean_hu is not None and share > 0.15:
+        shift = (mean_hu - float(shown.matter_hu[core].mean())) / share
+    spacing = fitted.terrain.grid.spacing_mm
+    plain, base = _coarse(shown.image, core, spacing), _coarse(shown.base, core, spacing)
+    rest, amplitude = plain + np.float32(shift) * base, 0.0
+    wave = _coarse(shown.wave, core, spacing)
+    if any(layer.kind is LayerKind.TEXTURE for layer in matter.layers):
+        # The texture must not move the mean: what it adds to the core is taken off the base.
+        amplitude = round(_amplitude(rest, wave, target_sd), 3)
+        shift -= amplitude * float(wave.mean()) / max(share, 0.15)
+    matter = replace(_textured(matter, amplitude), base_hu=round(matter.base_hu + shift, 3))
+    plain = plain + np.float32(shift) * base + np.float32(amplitude) * wave
+    image = shown.image + np.float32(shift) * shown.base + np.float32(amplitude) * shown.wave
+    wide = _coarse(image, whole, spacing)
     reading = _settled(reading, wanted, (float(plain.std()), float(wide.std())), threshold)
     label = fitted.terrain.organ_label
     if density_of(site, float(wide.mean()), label)[0] is not density_of(site, float(plain.mean()), label)[0]:
         raise PlacementError("density came out on the fence: core and whole lesion fall into different classes")
     return matter, float(plain.mean()), reading
+
+
+def _textured(matter: Matter, amplitude: float) -> Matter:
+    layers = (replace(layer, hu=amplitude) if layer.kind is LayerKind.TEXTURE else layer for layer in matter.layers)
+    return replace(matter, layers=tuple(layers))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Shown:
+    """What the scanner shows but for noise, taken apart, in `box`: image = `image` + d · `base` + a · `wave` (I, J, K).
+
+    Thus a lesion looks whose base is raised by d and whose textures have the amplitude a, since matter is linear in both and so
+    is the scanner. `matter_hu` is the matter itself, untextured, `weight` its base's share in it.
+    """
+
+    box: Box
+    image: NDArray[np.float32]
+    base: NDArray[np.float32]
+    wave: NDArray[np.float32]
+    matter_hu: NDArray[np.float32]
+    weight: NDArray[np.float32]
+
+
+def _shown(matter: Matter, fitted: Fitted, site: Site, core: NDArray[np.bool_]) -> _Shown:
+    """What matter with textures of amplitude 1 shows around a core."""
+    facts, grid = site.host.facts, fitted.terrain.grid
+    i, j, k = (math.ceil(EDGE_SDS * p / s) for p, s in zip(facts.psf_mm, grid.spacing_mm, strict=True))
+    box = Box.of(core).grown((i, j, k)).clipped(grid.shape)
+    near, terrain = box.slices, fitted.terrain.cropped(box)
+    level, host = fitted.level[near], terrain.ct.hu.astype(np.float32)
+    plain, wave, weight = render_parts(matter, level, fitted.centre_xyz, terrain)
+    voxel_mm = min(site.host.ct.grid.spacing_mm)
+    sharp = matte(matter, plain, level, host, fitted.centre_xyz, terrain.grid, voxel_mm=voxel_mm)
+    alpha, paint, seen = (blurred(sharp * one, terrain.grid, facts.psf_mm) for one in (np.float32(1), plain, wave))
+    base = alpha if float(weight.min()) == 1 else blurred(sharp * weight, terrain.grid, facts.psf_mm)
+    return _Shown(box=box, image=host * (1 - alpha) + paint, base=base, wave=seen, matter_hu=plain, weight=weight)
 
 
 def _coarse(hu: NDArray[np.float32], core: NDArray[np.bool_], spacing_mm: Vector3) -> NDArray[np.float32]:

@@ -42,11 +42,15 @@ class Host:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Site:
-    """A host seen from one lesion type; `others` are the lesions it has been given already."""
+    """A host seen from one lesion type; `others` are the lesions it has been given already.
+
+    A `draft` is drawn on coarse voxels only: for training patches, whose readings nobody verifies.
+    """
 
     host: Host
     type: LesionType
     others: tuple[Plan, ...] = ()
+    draft: bool = False
 
     @cached_property
     def survey(self) -> Survey:

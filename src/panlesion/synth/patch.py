@@ -28,14 +28,14 @@ def draw_patch(
 ) -> Patch:
     """A lesion drawn, rendered and cut out at a random offset that keeps its centre inside.
 
-    The lesion is not verified: at training speed the few per cent of draws that would fail are tolerable noise in the labels
-    of attributes, and the mask is right in any case.
+    The lesion is a draft and not verified: at training speed the draws whose attributes would fail are tolerable noise, and the
+    mask is right in any case.
 
     Raises:
         PlacementError: The host has no room for the lesion.
         ValueError: The host is smaller than the patch.
     """
-    return render_patch(draw_lesion(host, type, rng, wanted=wanted), host, rng, size_voxels=size_voxels)
+    return render_patch(draw_lesion(host, type, rng, wanted=wanted, draft=True), host, rng, size_voxels=size_voxels)
 
 
 def render_patch(plan: Plan, host: Host, rng: np.random.Generator, *, size_voxels: int = 96) -> Patch:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from panlesion.synth.terrain import distance_mm, neighbour_mask
 
 SURVEY_MM = 2.0
 SURROUNDINGS_MM = 30.0
+# Larger vessels and ducts are avoided where there is a choice.
+UNCALM = 0.15
 # Above cortical bone and stones (1900 HU at most): Coolens & Childs 2003, Phys Med Biol 48:1591.
 METAL_HU = 2200
 
@@ -34,6 +37,12 @@ class Survey:
     bright_hu: NDArray[np.float32]
     hu: NDArray[np.float32]
     spacing_mm: Vector3
+
+    @cached_property
+    def calm(self) -> NDArray[np.bool_]:
+        """Bool (N,): all but the `UNCALM` share of voxels that differ most from the organ's median."""
+        away = np.abs(self.bright_hu)
+        return away < np.quantile(away, 1 - UNCALM)
 
     def pick(self, fits: NDArray[np.bool_], rng: np.random.Generator, what: str) -> int:
         """Index of a random voxel where `fits` (N,).

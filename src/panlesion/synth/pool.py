@@ -2,6 +2,7 @@
 
 import contextlib
 import multiprocessing
+import os
 import signal
 import time
 import traceback
@@ -13,8 +14,12 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
+from threadpoolctl import threadpool_limits
+
 from panlesion.data.publish import DiskFullError
 from panlesion.errors import PanlesionError
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Job(Protocol):
@@ -181,10 +186,20 @@ def _death(exitcode: int | None) -> str:
     return f"its worker ended with exit code {exitcode}; run the same command again to retry this case"
 
 
+def _blas_threads() -> int:
+    """Threads of a worker's BLAS and OpenMP: one, unless the caller's environment says how many."""
+    said = [os.environ[name] for name in THREAD_VARIABLES if os.environ.get(name, "").isdigit()]
+    return max(1, int(said[0])) if said else 1
+
+
 def _serve(pipe: Connection, make_work: Callable[[], Work]) -> None:
-    """A worker's life: it ends when the pipe closes, so workers of a killed run finish their case and go."""
+    """A worker's life: it ends when the pipe closes, so workers of a killed run finish their case and go.
+
+    Workers share the cores: a BLAS that starts a thread per core in each of them only makes them wait for one another.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the caller's to handle
     work = make_work()
+    threadpool_limits(limits=_blas_threads())  # of the libraries that are loaded, hence after the work
     while True:
         try:
             job = pipe.recv()

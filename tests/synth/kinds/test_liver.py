@@ -48,7 +48,7 @@ def test_plain_tumours_have_neither_rim_nor_capsule() -> None:
         assert all(layer.kind is not LayerKind.RIM for layer in plan.matter.layers)
 
 
-@pytest.mark.parametrize("inscribed_mm", [20.0, 30.0, 60.0])
+@pytest.mark.parametrize("inscribed_mm", [24.0, 30.0, 60.0])
 def test_a_necrotic_core_leaves_a_shell_of_viable_tumour(inscribed_mm) -> None:
     fitted = SimpleNamespace(inscribed_mm=inscribed_mm)
     layers = [necrosis_layer(np.random.default_rng(n), fitted, hu=20.0) for n in range(50)]

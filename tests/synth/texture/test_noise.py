@@ -5,7 +5,7 @@ import pytest
 from terrain_made import noise_of
 
 from panlesion.measure.noise import Noise
-from panlesion.synth.texture.noise import render_noise
+from panlesion.synth.texture.noise import TILE_VOXELS, render_noise
 
 SHAPE = (56, 52, 48)
 
@@ -50,6 +50,12 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_other_noise() -> Non
 def test_opposite_faces_are_not_tied_together() -> None:
     field = np.concatenate([render_noise(noise_of(10.0), (12, 40, 40), seed=n) for n in range(6)], axis=1)
     assert abs(np.corrcoef(field[0].ravel(), field[-1].ravel())[0, 1]) < 0.1
+
+
+def test_a_box_larger_than_the_tile_has_noise_that_does_not_repeat() -> None:
+    field = render_noise(noise_of(10.0), (TILE_VOXELS + 30, 24, 24), seed=3)
+    assert field.std() == pytest.approx(10.0, rel=0.05)
+    assert abs(np.corrcoef(field[:30].ravel(), field[TILE_VOXELS:].ravel())[0, 1]) < 0.1
 
 
 def test_silence_is_silent() -> None:

@@ -59,19 +59,18 @@ SIZES: Mapping[LesionType, SizePrior] = MappingProxyType(
             family="kidney_cyst",
             diameter_mm=(5, 11, 18, 32, 110),
             source="simple cysts of both organs are thin-walled balls of fluid that lobulate where they touch, so the shape is "
-            "the kidney's; sizes from millimetres to over 10 cm: Horton et al., RadioGraphics 1999;19:431",
+            "the kidney's; sizes from millimetres to over 10 cm (ours)",
         ),
         LesionType.GALLBLADDER_CANCER: SizePrior(
             family="liver_tumour",
             diameter_mm=(10, 25, 38, 52, 90),
             source="masses that fill the lumen or grow into the liver bed are as irregular as liver tumours; polypoid ones "
-            "over 1 cm, replacing masses several cm: Levy et al., RadioGraphics 2001;21:295",
+            "over 1 cm, replacing masses several cm (ours)",
         ),
         LesionType.GALLSTONE: SizePrior(
             family="stone",
             diameter_mm=(3, 6, 10, 16, 35),
-            source="shape: radii of kidney cysts under 30 mm with half their roughness (ours); sizes: Bortoff et al., "
-            "RadioGraphics 2000;20:751",
+            source="shape: radii of kidney cysts under 30 mm with half their roughness (ours); sizes: ours",
         ),
         LesionType.PANCREAS_TUMOR: SizePrior(family="pancreas_tumour", source="MSD and Radboud (ULS23) pancreas tumours"),
         LesionType.PANCREAS_CYST: SizePrior(
@@ -83,12 +82,14 @@ SIZES: Mapping[LesionType, SizePrior] = MappingProxyType(
         LesionType.ESOPHAGEAL_CANCER: SizePrior(
             family="colon_tumour",
             diameter_mm=(15, 35, 50, 65, 110),
-            source="grows along a tube as colon cancer does; lengths: Eloubeidi et al., Cancer 2002;95:1434",
+            source="grows along a tube as colon cancer does; lengths: ours (surgical series part short from long "
+            "tumours at 3 or 4 cm)",
         ),
         LesionType.GASTRIC_CANCER: SizePrior(
             family="colon_tumour",
             diameter_mm=(12, 30, 45, 65, 130),
-            source="grows along a wall as colon cancer does; sizes: Saito et al., Am J Surg 2006;192:296",
+            source="grows along a wall as colon cancer does; sizes: 4.9 (SD 1.9) cm in 430 advanced tumours, Wang et al., "
+            "World J Gastroenterol 2012;18:5470; tails ours",
         ),
         LesionType.COLORECTAL_CANCER: SizePrior(family="colon_tumour", source="MSD colon tumours"),
         LesionType.KIDNEY_TUMOR: SizePrior(family="kidney_tumour", source="KiTS23 tumours"),
@@ -103,7 +104,8 @@ SIZES: Mapping[LesionType, SizePrior] = MappingProxyType(
             family="kidney_tumour",
             diameter_mm=(6, 16, 25, 38, 80),
             source="a lobulated mass on the wall, as compact as a kidney tumour (ours); about one in five is 3 cm or more at "
-            "first resection, invasive ones larger: Sylvester et al., Eur Urol 2006;49:466",
+            "first resection, invasive ones larger (ours); shortest side 22 (SD 12) mm in "
+            "50 patients: Helenius et al., Acta Radiol 2013",
         ),
         LesionType.BONE_METASTASIS: SizePrior(family="bone_lesion", source="ULS23 bone lesions (Radboud)"),
     }

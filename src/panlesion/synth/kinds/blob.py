@@ -9,18 +9,18 @@ from panlesion.ct.volume import Vector3
 from panlesion.errors import PlacementError
 from panlesion.lesion.priors.size import Size
 from panlesion.lesion.spec import LesionSpec
-from panlesion.lesion.vocabulary import Feature, Invasion, Shape
+from panlesion.lesion.vocabulary import Feature, Shape
 from panlesion.measure.attributes import seat_xyz
-from panlesion.synth.draw import GUARD_HU, KEEP_GAP_MM, Reading, Wanted, density_of, find_seat
+from panlesion.synth.draw import GUARD_HU, Reading, Wanted, density_of, find_seat, kept_gap_mm
 from panlesion.synth.fit import Fitted, fit_geometry, settled_surface
 from panlesion.synth.host import Site
+from panlesion.synth.kinds.foresight import foreseen
 from panlesion.synth.plan import Confine, Geometry, Matter, Part, Plan, Strand
 from panlesion.synth.seed import drawn
 from panlesion.synth.shape.outline import draw_outline
 from panlesion.synth.shape.spicules import draw_spicules
 
 TRIES = 10
-THIN_VOXELS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,13 +59,15 @@ def shaped(size: Size, shape: Shape) -> Size:
     return size
 
 
-def lobes(size: Size, rng: np.random.Generator, *, centre_xyz: Vector3, count: int) -> tuple[Part, ...]:
-    """Smaller bodies sunk into the surface of the first, which make it lobulated."""
+def lobes(
+    size: Size, rng: np.random.Generator, *, centre_xyz: Vector3, count: int, sunk: tuple[float, float] = (0.5, 0.75)
+) -> tuple[Part, ...]:
+    """Smaller bodies sunk into the surface of the first, which make it lobulated; `sunk`: their centres' distance in radii."""
     made = []
     for _ in range(count):
         direction = rng.standard_normal(3)
         direction /= np.linalg.norm(direction)
-        at = np.asarray(centre_xyz) + direction * size.diameter_mm / 2 * rng.uniform(0.5, 0.75)
+        at = np.asarray(centre_xyz) + direction * size.diameter_mm / 2 * rng.uniform(*sunk)
         x, y, z = at.round(3).tolist()
         small = replace(size, ratios=(1.0, 0.95, 0.9), roughness=0.02)
         made.append(draw_body(small, rng, centre_xyz=(x, y, z), scale=float(rng.uniform(0.35, 0.55))))
@@ -88,9 +90,8 @@ def seat_body(
         PlacementError: No place was found in `TRIES` tries.
     """
     problem = PlacementError(f"no place for a {site.type} in {site.host.id}")
-    keep = KEEP_GAP_MM + 0.75 * max(site.host.ct.grid.spacing_mm) if reading.invasion is Invasion.NOT_CLOSE else 0.0
     for attempt in range(TRIES):
-        size = reading.size
+        size, keep = reading.size, kept_gap_mm(site, reading)
         if wanted.shape is not None and (attempt > 0 or wanted.shape is Shape.IRREGULAR):
             size = shaped(size, wanted.shape)
         radius = size.diameter_mm / 2
@@ -145,10 +146,9 @@ def plan_of(
     Raises:
         PlacementError: The density came out on the fence between two classes, or in one the caller did not want.
     """
+    mean_hu, reading = foreseen(site, fitted, matter, reading, wanted, mean_hu=mean_hu, organ_label=organ_label)
     density, guard = density_of(site, mean_hu, organ_label)
-    # What is only a few voxels thick is mostly partial volume: its mean is less sure.
-    thin = fitted.inscribed_mm < THIN_VOXELS * max(site.host.ct.grid.spacing_mm)
-    if guard < (2 if thin else 1) * GUARD_HU or wanted.density not in (None, density):
+    if guard < GUARD_HU or wanted.density not in (None, density):
         raise PlacementError(f"a {site.type} of {mean_hu:.0f} HU came out {density!r}, {guard:.1f} HU from the next class")
     terrain = fitted.terrain
     seat = site.host.facts.atlas.seat(organ_label, seat_xyz(fitted.scene, organ_label, terrain.ct, terrain.organs))

@@ -12,7 +12,7 @@ from panlesion.errors import PlacementError
 from panlesion.lesion.taxonomy import LesionType
 from panlesion.lesion.vocabulary import Feature, Heterogeneity, Invasion, Shape, Surface
 from panlesion.measure.margin import ill_defined_from_mm
-from panlesion.synth.draw import KEEP_GAP_MM, Reading, Wanted, draw_mean_hu, draw_reading, find_seat
+from panlesion.synth.draw import Reading, Wanted, draw_mean_hu, draw_reading, find_seat, kept_gap_mm
 from panlesion.synth.field import draw_field
 from panlesion.synth.fit import (
     ILL_DEFINED_SHARE,
@@ -33,6 +33,7 @@ from panlesion.synth.shape.outline import draw_outline
 from panlesion.synth.shape.spicules import point
 
 TRIES = 6
+SEAT_DEPTH_MM = (0.0, 3.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,39 +74,80 @@ STYLES: Mapping[LesionType, Style] = MappingProxyType(
 )
 CLOSE_OUTWARD_MM = 4.0
 STRANDING_SDS = 2.5
+# A hollow organ lies against its neighbours nearly everywhere: who must keep clear of them starts in this freest share of its
+# wall. A wish that a narrow organ has no room for is tried smaller and smaller, where no diameter is asked for.
+FREEST = 0.04
+SHRINK = 0.75
+SMALLEST_MM = 13.0
+# Centres of the lobes, in radii, that keep a body from reading as round.
+KNOBBLY = (0.8, 1.1)
+# Radii over the longest of a mass that has to have room for a faded margin.
+THICK = 0.75
 
 
 def draw_hollow_tumour(site: Site, wanted: Wanted, rng: np.random.Generator) -> Plan:
     """One tumour of oesophagus, stomach, colon, bladder or gallbladder."""
     reading = draw_reading(site, wanted, rng)
     problem = PlacementError(f"no place for a {site.type} in {site.host.id}")
-    for _ in range(TRIES):
+    asked = reading
+    for attempt in range(TRIES):
+        reading = _eased(asked, wanted, attempt)
         try:
-            fitted, label, features = _grown(site, reading, wanted, rng)
+            fitted, label, features = _grown(site, reading, wanted, rng, attempt)
         except PlacementError as error:
             problem = error
             continue
         shape, invasion = fitted.shape(), fitted.invasion()
         if wanted.shape not in (None, shape) or (wanted.invasion or invasion) is not invasion:
-            problem = PlacementError(f"a {site.type} in {site.host.id} came out {shape!r}, {invasion!r}")
+            problem = PlacementError(
+                f"a {site.type} of {fitted.diameter_mm:.0f} mm in {site.host.id} came out {shape!r}, {invasion!r}; "
+                "ask for another diameter, or leave shape and relation open"
+            )
             continue
-        reading = settled_surface(replace(reading, shape=shape, invasion=invasion), wanted, fitted)
+        try:
+            reading = settled_surface(replace(reading, shape=shape, invasion=invasion), wanted, fitted)
+        except PlacementError as error:
+            problem = error
+            continue
         return _filled(site, wanted, reading, fitted, label, features, rng)
     raise problem
 
 
-def _grown(site: Site, reading: Reading, wanted: Wanted, rng: np.random.Generator) -> tuple[Fitted, int, set[Feature]]:
+def _eased(reading: Reading, wanted: Wanted, attempt: int) -> Reading:
+    """What gives way in further tries at a wanted shape or relation, where it is free: the diameter, then the gap kept."""
+    asked = wanted.shape is not None or wanted.invasion is Invasion.NOT_CLOSE
+    if wanted.shape is not None and wanted.invasion is None and attempt >= 2:
+        reading = replace(reading, invasion=Invasion.CLOSE)
+    if wanted.diameter_mm is not None or not asked:
+        return reading
+    diameter = reading.size.diameter_mm
+    smaller = max(min(diameter, SMALLEST_MM), diameter * SHRINK**attempt)
+    return replace(reading, size=replace(reading.size, diameter_mm=round(smaller, 2)))
+
+
+def _least_gap_mm(survey: Survey, wanted: Wanted, keep_mm: float) -> float | None:
+    """How far from neighbours a tumour starts: anywhere if the gap is kept by carving alone; None: the rule for close ones."""
+    if keep_mm <= 0:
+        return None
+    wall = survey.gap_mm[survey.depth_mm <= SEAT_DEPTH_MM[1]]
+    return float(np.quantile(wall, 1 - FREEST)) if wanted.invasion is Invasion.NOT_CLOSE and wall.size else 0.0
+
+
+def _grown(
+    site: Site, reading: Reading, wanted: Wanted, rng: np.random.Generator, attempt: int
+) -> tuple[Fitted, int, set[Feature]]:
     """A geometry on its place: wall thickening or mass, as the reading's shape asks."""
     style, diameter = STYLES[site.type], reading.size.diameter_mm
-    keep = KEEP_GAP_MM + 0.75 * max(site.host.ct.grid.spacing_mm) if reading.invasion is Invasion.NOT_CLOSE else 0.0
-    # A hollow organ touches its neighbours nearly everywhere: the gap is kept by carving, not by the choice of seat.
-    anywhere = replace(wanted, invasion=None)
+    keep = kept_gap_mm(site, reading)
+    seat, label = find_seat(
+        site, reading, wanted, rng, depth_mm=SEAT_DEPTH_MM, least_gap_mm=_least_gap_mm(site.survey, wanted, keep)
+    )
     wall = reading.shape is Shape.WALL
-    seat, label = find_seat(site, reading, anywhere, rng, depth_mm=(0.0, 3.0), any_relation=keep > 0)
     around = site.survey.xyz - np.asarray(seat)
     near = np.einsum("nd,nd->n", around, around) < (max(12.0, 0.5 * diameter)) ** 2
     ridge, axis, inwards = _local_frame(site.survey, seat, near)
-    annular = wall and rng.random() < style.annular and ridge.depth_mm < 0.4 * diameter
+    encircling = wall and rng.random() < style.annular and ridge.depth_mm < 0.4 * diameter
+    annular = encircling and wanted.invasion is not Invasion.NOT_CLOSE
     centre = ridge.xyz if annular else seat
     outward = float(rng.uniform(*style.outward_mm)) + (CLOSE_OUTWARD_MM if keep == 0 else 0.0)
     if reading.surface is Surface.ILL_DEFINED:
@@ -133,7 +175,7 @@ def _grown(site: Site, reading: Reading, wanted: Wanted, rng: np.random.Generato
         features = {Feature.LUMINAL_NARROWING} if annular else set()
         features |= {Feature.ULCER} if ulcerated else set()
     else:
-        geometry, centre, features = _mass(reading, wanted, style, seat, inwards, outward, keep, rng)
+        geometry, centre, features = _mass(reading, wanted, style, seat, inwards, outward, keep, rng, attempt)
     return fit_geometry(geometry, site, organ_label=label, centre_xyz=centre, diameter_mm=diameter), label, features
 
 
@@ -178,23 +220,38 @@ def _mass(
     outward_mm: float,
     keep_gap_mm: float,
     rng: np.random.Generator,
+    attempt: int,
 ) -> tuple[Geometry, Vector3, set[Feature]]:
-    """A body on a base of wall: sessile, papillary, or one that replaces the organ."""
+    """A body on a base of wall: sessile, papillary, or one that replaces the organ.
+
+    Cut to the wall, a body in a narrow organ is a wall thickening. A wanted shape of mass that did not come out is tried as one
+    that grows through the wall, and as one that hangs deeper in the lumen.
+    """
     size = reading.size if wanted.shape is None else shaped(reading.size, wanted.shape)
+    if wanted.surface is Surface.ILL_DEFINED:
+        b, c = size.ratios[1:]
+        size = replace(size, ratios=(1.0, max(b, THICK), max(c, THICK)))
     features = {Feature.INTRALUMINAL}
     radius = size.diameter_mm / 2
     replacing = Feature.ORGAN_REPLACEMENT in wanted.features or rng.random() < style.replacing
     papillary = Feature.PAPILLARY in wanted.features or (not replacing and rng.random() < style.papillary)
-    centre = point(np.asarray(seat) + inwards * radius * (0.9 if replacing else rng.uniform(0.35, 0.7)))
+    retried = wanted.shape is not None and attempt > 0
+    through = replacing or (retried and attempt % 2 == 1)
+    deep = (0.7, 1.0) if retried else (0.35, 0.7)
+    centre = point(np.asarray(seat) + inwards * radius * (0.9 if replacing else rng.uniform(*deep)))
     parts = [draw_body(size, rng, centre_xyz=centre)]
+    if retried and wanted.shape is Shape.IRREGULAR:
+        parts += lobes(size, rng, centre_xyz=centre, count=4, sunk=KNOBBLY)
     if papillary:
         parts += list(lobes(replace(size, diameter_mm=0.85 * size.diameter_mm), rng, centre_xyz=centre, count=9))
         features.add(Feature.PAPILLARY)
     if replacing:
         features = {Feature.ORGAN_REPLACEMENT}
+    elif through:
+        features.add(Feature.EXOPHYTIC)
     geometry = Geometry(
         parts=tuple(parts),
-        confine=Confine.FREE if replacing else Confine.BULGE,
+        confine=Confine.FREE if through else Confine.BULGE,
         bulge_mm=round(outward_mm, 2),
         keep_gap_mm=keep_gap_mm,
         into_neighbour_mm=1.5 if keep_gap_mm == 0 else 0.0,

@@ -28,7 +28,7 @@ PUSH = {"hepatocellular": (0.5, 0.8), "metastasis": (0.1, 0.6), "cholangiocarcin
 RIM_MM = (1.5, 4.0)
 # Necrosis needs a lesion this thick: a shell of viable tumour, and a centre large enough to see. Within the shell the margin
 # is read, so a thinner one would blur it.
-NECROSIS_FROM_MM = 20.0
+NECROSIS_FROM_MM = 24.0
 VIABLE_MM = 6.0
 NECROSIS_HU = (12.0, 30.0)
 
@@ -96,11 +96,12 @@ def _layers(
 def necrosis_layer(rng: np.random.Generator, fitted: Fitted, *, hu: float) -> Layer:
     """A ragged centre of another density, a third to two thirds of the lesion's thickness across."""
     thick = fitted.inscribed_mm
+    ragged = 0.05 * thick
     return Layer(
         kind=LayerKind.CORE,
         hu=round(hu, 1),
-        start_mm=round(max(VIABLE_MM, thick / 2 * float(rng.uniform(0.35, 0.6))), 2),
+        start_mm=round(max(VIABLE_MM + ragged, thick / 2 * float(rng.uniform(0.35, 0.6))), 2),
         soft_mm=2.5,
         field=draw_field(rng, wavelength_mm=(max(5.0, 0.25 * thick), max(8.0, thick))),
-        ragged_mm=round(0.08 * thick, 2),
+        ragged_mm=round(ragged, 2),
     )

@@ -17,18 +17,25 @@ def render_matter(matter: Matter, level: Array, centre_xyz: Vector3, terrain: Te
 
     HU is linear in `base_hu` with that weight, which is how a plan is given an exact mean.
     """
-    hu = np.full(level.shape, matter.base_hu, dtype=np.float32)
-    weight = np.ones(level.shape, dtype=np.float32)
+    plain, wave, weight = render_parts(matter, level, centre_xyz, terrain)
+    return plain + wave, weight
+
+
+def render_parts(matter: Matter, level: Array, centre_xyz: Vector3, terrain: Terrain) -> tuple[Array, Array, Array]:
+    """HU without its textures, what the textures add, and the base's weight; all float32 (I, J, K)."""
+    plain = np.full(level.shape, matter.base_hu, dtype=np.float32)
+    wave, weight = np.zeros(level.shape, dtype=np.float32), np.ones(level.shape, dtype=np.float32)
     for layer in matter.layers:
         field = None if layer.field is None else render_field(layer.field, centre_xyz, terrain.grid)
         if layer.kind is LayerKind.TEXTURE:
             assert field is not None
-            hu += np.float32(layer.hu) * field
+            wave += np.float32(layer.hu) * field
             continue
         share = _share(layer, level, field, terrain)
-        hu += share * (np.float32(layer.hu) - hu)
+        plain += share * (np.float32(layer.hu) - plain)
+        wave *= 1 - share
         weight *= 1 - share
-    return hu, weight
+    return plain, wave, weight
 
 
 def _share(layer: Layer, level: Array, field: Array | None, terrain: Terrain) -> Array:
