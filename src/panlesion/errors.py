@@ -12,6 +12,8 @@ ours are `assert`. Every message says which field or file, its value, the rule i
     ├── PlacementError       the host has no room for the lesion asked for
     ├── VerifyError          a finished case's report is not true of its voxels
     ├── StoreError           a dataset folder is incomplete, foreign or inconsistent
+    ├── CheckpointError      a file of weights is damaged, changed, hostile or does not fit the network
+    ├── TrainingError        a run cannot go on: no data, a loss that is no number, another recipe in its folder
     └── MissingExtraError    an optional dependency or external program is not installed
 """
 
@@ -53,6 +55,14 @@ class VerifyError(PanlesionError):
 
 class StoreError(PanlesionError):
     """A dataset folder is incomplete, foreign or inconsistent."""
+
+
+class CheckpointError(PanlesionError):
+    """A file of weights is damaged, changed, hostile or does not fit the network."""
+
+
+class TrainingError(PanlesionError):
+    """A training run cannot begin or go on."""
 
 
 class MissingExtraError(PanlesionError):

@@ -1,0 +1,20 @@
+import torch
+
+from panlesion.nets.heads import ATTRIBUTES, attribute_head, detection_head, hazard_head, split_attributes, staging_head
+from panlesion.nets.preset import PRESETS
+
+PRESET = PRESETS["nano"]
+
+
+def test_every_head_reads_the_feature_vector():
+    x = torch.rand(3, PRESET.feature_size)
+    widths = [head(x).shape[1] for head in (detection_head(PRESET), hazard_head(PRESET), staging_head(PRESET, 4))]
+    assert widths == [1, 1, 4]
+
+
+def test_attributes_are_split_in_their_order():
+    logits = attribute_head(PRESET)(torch.rand(3, PRESET.feature_size))
+    parts = split_attributes(logits)
+    assert list(parts) == list(ATTRIBUTES)
+    assert {name: part.shape[1] for name, part in parts.items()} == dict(ATTRIBUTES)
+    assert torch.equal(torch.cat(list(parts.values()), dim=1), logits)
