@@ -51,8 +51,9 @@ EXTRAS = (
             "safetensors": "safetensors",
             "tensorboard": "tensorboard",
             "blosc2": "blosc2",
+            "matplotlib": "matplotlib",
         },
-        enables="planned: networks, training and inference",
+        enables="networks, pretraining, few-shot tuning, feature vectors",
     ),
     Extra(
         name="dicom",

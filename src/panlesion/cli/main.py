@@ -52,6 +52,17 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             help="Draw healthy torsos with their organ maps.",
             example="panlesion phantom draw hosts --n 4 --seed 1",
         ),
+        "pretrain": Verb(
+            module="pretrain", attribute="pretrain", panel="Learn", help="Train the network on lesions synthesised on the fly."
+        ),
+        "plot": Verb(module="plot", attribute="plot", panel="Learn", help="Draw the curves of a training run."),
+        "bench": Verb(
+            module="bench",
+            attribute="app",
+            panel="Learn",
+            help="Run the task table and report with intervals.",
+            example="panlesion bench run sts --data datasets --shots 1,4,16 --out results",
+        ),
         "show": Verb(module="show", attribute="show", panel="Look", help="Draw a case as a picture: planes, contours, report."),
         "data": Verb(
             module="data",
@@ -59,6 +70,9 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             panel="Look",
             help="List, check and expand folders of cases.",
             example="panlesion data list cohort",
+        ),
+        "features": Verb(
+            module="features", attribute="features", panel="Use", help="Write a network's feature vectors of CTs or lesions."
         ),
         "doctor": Verb(
             module="doctor", attribute="doctor", panel="Look", help="Say what is installed and what the missing extras enable."

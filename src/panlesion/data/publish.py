@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from panlesion.ct.atomic import replacing
 from panlesion.errors import StoreError
@@ -68,6 +69,17 @@ def _naming_full_disk(path: Path) -> Iterator[None]:
         if error.errno in _NO_ROOM:
             raise DiskFullError(f"{path}: {error.strerror}; free some space and run the same command again") from error
         raise
+
+
+@contextmanager
+def publishing_file(path: Path) -> Iterator[BinaryIO]:
+    """A binary file to write or replace; it takes its name when the block ends.
+
+    Raises:
+        DiskFullError: the disk or the quota is full; the old file is untouched.
+    """
+    with _naming_full_disk(path), replacing(path) as stream:
+        yield stream
 
 
 def write_text(path: Path, text: str) -> None:

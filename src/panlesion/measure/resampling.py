@@ -1,0 +1,42 @@
+"""Intervals by resampling patients."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A mean with its interval and the number of patients behind it."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} ({self.low:.3f}-{self.high:.3f}, n = {self.n})"
+
+
+def bootstrap_mean(
+    values: Sequence[float], clusters: Sequence[str] | None = None, *, level: float = 0.95, draws: int = 4000, seed: int = 0
+) -> Interval:
+    """Percentile bootstrap of a mean, resampling clusters (patients) whole (Efron & Tibshirani 1993).
+
+    Values of one patient in several repetitions are averaged first: they are no independent evidence.
+
+    Raises:
+        ValueError: There are no values, or not one cluster for each.
+    """
+    names = list(clusters) if clusters is not None else [str(n) for n in range(len(values))]
+    if not values or len(names) != len(values):
+        raise ValueError(f"{len(values)} values with {len(names)} clusters; there must be at least one, and as many of each")
+    by_name: dict[str, list[float]] = {}
+    for name, value in zip(names, values, strict=True):
+        by_name.setdefault(name, []).append(value)
+    means = np.array([np.mean(group) for group in by_name.values()])
+    rng = np.random.default_rng(seed)
+    resampled = means[rng.integers(len(means), size=(draws, len(means)))].mean(axis=1)
+    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2]).tolist()
+    return Interval(mean=float(means.mean()), low=low, high=high, n=len(means))

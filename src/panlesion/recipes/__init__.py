@@ -1,0 +1,1 @@
+"""Whole runs as functions, smallest first: where synthesis and training meet."""

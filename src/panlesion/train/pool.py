@@ -1,0 +1,158 @@
+"""The rotating pool: blocks of fresh patches, made ahead by producer processes, used for a while, then removed.
+
+Which block and patch a training sample comes from depends on (seed, step, slot) alone, so a run that was interrupted goes on
+with the same samples. Producers and trainer talk through files: a finished block exists, a position file says how far
+training has come.
+"""
+
+import multiprocessing
+import os
+import time
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import numpy as np
+
+from panlesion.data.patches import BLOCK_SUFFIX, Block, OpenBlock, open_block, write_block
+from panlesion.data.publish import write_text
+from panlesion.errors import PanlesionError, TrainingError
+
+POSITION, TROUBLE = "position.txt", "trouble.txt"
+MakeBlock = Callable[[int], Block]
+POLL_S = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rotation:
+    """How blocks come and go.
+
+    A sample at `step` comes from the newest `window` blocks; a new block enters whenever the samples taken since the last
+    one are `reuse` times the patches of a block. Training starts with `first` blocks.
+    """
+
+    patches: int
+    window: int = 64
+    first: int = 3
+    reuse: float = 2.0
+
+    def newest(self, sample: int) -> int:
+        """How many blocks, counted from the run's start, exist for its `sample`-th training sample."""
+        return self.first + int(sample // (self.patches * self.reuse))
+
+    def oldest(self, sample: int) -> int:
+        """The first block still in use at that sample."""
+        return max(0, self.newest(sample) - self.window)
+
+    def locate(self, seed: int, sample: int) -> tuple[int, int, np.random.Generator]:
+        """Block and patch of a training sample, and the generator for whatever is drawn about it."""
+        rng = np.random.default_rng([seed, sample, 0x706F6F6C])
+        block = int(rng.integers(self.oldest(sample), self.newest(sample)))
+        return block, int(rng.integers(self.patches)), rng
+
+
+class BlockPool:
+    """Blocks in a folder, made by `workers` processes in the background while the pool is open.
+
+    Raises:
+        TrainingError: from `open`, when a producer failed; the message has its cause.
+    """
+
+    def __init__(self, folder: Path, make_block: MakeBlock, *, workers: int, ahead: int = 4, keep_open: int = 96) -> None:
+        self.folder, self._make, self._count, self._ahead = folder, make_block, workers, ahead
+        self._opened: OrderedDict[int, OpenBlock] = OrderedDict()
+        self._keep_open = keep_open
+        self._workers: list[BaseProcess] = []
+        self.waited_s = 0.0
+
+    def advance(self, oldest: int, newest: int) -> None:
+        """Tell producers how far training has come, and remove blocks older than `oldest`; the first call starts them."""
+        if not self._workers:
+            self._prepare()
+        write_text(self.folder / POSITION, f"{oldest} {newest + self._ahead}\n")
+        for path in self.folder.glob(f"block_*{BLOCK_SUFFIX}"):
+            if _number(path) < oldest:
+                self._opened.pop(_number(path), None)
+                path.unlink(missing_ok=True)
+        if not self._workers:
+            self._hire()
+
+    def _prepare(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / TROUBLE).unlink(missing_ok=True)
+        for leftover in self.folder.glob(".*.part"):  # of a killed producer
+            leftover.unlink(missing_ok=True)
+
+    def _hire(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        for n in range(self._count):
+            process = context.Process(target=_produce, args=(self.folder, self._make, n, self._count, os.getpid()), daemon=True)
+            process.start()
+            self._workers.append(process)
+
+    def open(self, index: int) -> OpenBlock:
+        """A block, waiting until it is made."""
+        if index not in self._opened:
+            path = self.folder / _name(index)
+            started = time.perf_counter()
+            while not path.exists():
+                self._check()
+                time.sleep(POLL_S)
+            self.waited_s += time.perf_counter() - started
+            self._opened[index] = open_block(path)
+            while len(self._opened) > self._keep_open:
+                self._opened.popitem(last=False)
+        return self._opened[index]
+
+    def stop(self) -> None:
+        """End the producers; what they had begun is dropped."""
+        for worker in self._workers:
+            worker.terminate()
+        for worker in self._workers:
+            worker.join()
+        self._workers.clear()
+
+    def _check(self) -> None:
+        trouble = self.folder / TROUBLE
+        if trouble.exists():
+            raise TrainingError(f"making training patches failed: {trouble.read_text(encoding='utf-8').strip()}")
+        if not any(worker.is_alive() for worker in self._workers):
+            codes = [worker.exitcode for worker in self._workers]
+            raise TrainingError(
+                f"all {len(codes)} processes that make training patches ended (exit codes {codes}); "
+                "-9 means that the system ran out of memory: use fewer workers. Resume with the same command"
+            )
+
+
+def _name(index: int) -> str:
+    return f"block_{index:06d}{BLOCK_SUFFIX}"
+
+
+def _number(path: Path) -> int:
+    return int(path.stem.split("_")[1])
+
+
+def _produce(folder: Path, make_block: MakeBlock, mine: int, count: int, parent: int) -> None:
+    """A producer's life: make every `count`-th block, never further ahead than the position file allows."""
+    os.nice(5)  # training goes first: it is what the user waits for
+    index: int | None = None
+    while os.getppid() == parent:
+        oldest, limit = (int(n) for n in (folder / POSITION).read_text(encoding="utf-8").split())
+        if index is None:
+            index = oldest + (mine - oldest) % count
+        while index < oldest or (folder / _name(index)).exists():
+            index += count
+        if index >= limit:
+            time.sleep(POLL_S)
+            continue
+        try:
+            write_block(folder / _name(index), make_block(index))
+        except PanlesionError as error:
+            write_text(folder / TROUBLE, f"block {index}: {error}\n")
+            return
+        except Exception:  # noqa: BLE001 - a producer is a job worker: the trainer reports its cause
+            write_text(folder / TROUBLE, f"block {index}: {traceback.format_exc(limit=-3)}\n")
+            return

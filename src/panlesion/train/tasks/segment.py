@@ -1,0 +1,34 @@
+"""Segmentation of organs and lesions with deep supervision."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from panlesion.nets.classes import Classes
+from panlesion.nets.model import Model
+from panlesion.train.losses import segmentation_loss
+
+
+class DeepSupervised(nn.Module):
+    """A model whose forward gives the logits of every decoder level."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        return self.model.unet.deep_logits(x)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """Batches hold `image` (B, 1, I, J, K) and `targets` uint8 (B, G, I, J, K), see `losses.segmentation_loss`."""
+
+    classes: Classes
+
+    def network(self, model: Model) -> nn.Module:
+        return DeepSupervised(model)
+
+    def loss(self, output: list[Tensor], batch: Mapping[str, Tensor]) -> Tensor:
+        return segmentation_loss(output, batch["targets"], self.classes)

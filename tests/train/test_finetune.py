@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+import torch
+from runs_made import TINY, tiny_fit
+
+from panlesion.nets.classes import LESIONS, OTHER_MASS, pan_tumour_classes
+from panlesion.nets.model import Model, ModelInfo
+from panlesion.train.finetune import Finetune, Labelled, LabelledSource, Moves, adapted, finetune_segment, moving, reset
+
+
+def pretrained():
+    torch.manual_seed(0)
+    return Model(ModelInfo(preset=TINY, classes=pan_tumour_classes(), spacing_mm=3.0, patch_voxels=16))
+
+
+def a_case(seed=0):
+    rng = np.random.default_rng(seed)
+    target = np.zeros((20, 24, 18), dtype=np.uint8)
+    target[5:12, 8:15, 4:12] = 1
+    return Labelled(id=f"case_{seed}", hu=(60 * target + rng.normal(0, 10, target.shape)).astype(np.int16), target=target)
+
+
+def config(**changes):
+    return Finetune(fit=tiny_fit(4), patch_voxels=16, **changes)
+
+
+def test_an_adapted_head_says_what_the_pretrained_one_said():
+    model = pretrained()
+    new = adapted(model, ("sarcoma",))
+    x = torch.rand(1, 1, 16, 16, 16)
+    was, now = model(x), new(x)
+    lesions = model.classes.channels(LESIONS)
+    row = model.classes.group(LESIONS).classes.index(OTHER_MASS)
+    assert now.shape[1] == 2
+    assert torch.allclose(now[:, 0], was[:, lesions.start])
+    assert torch.allclose(now[:, 1], was[:, lesions.start + row])
+
+
+def test_adapting_leaves_the_pretrained_model_alone():
+    model = pretrained()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    tuned = adapted(model, ("sarcoma",))
+    reset(tuned, 3)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("moves", "still"), [(Moves.HEAD, ("encoder", "ups", "decoder")), (Moves.DECODER, ("encoder",)), (Moves.ALL, ())]
+)
+def test_only_what_may_move_moves(tmp_path, moves, still):
+    tuned = adapted(pretrained(), ("sarcoma",))
+    before = {name: value.clone() for name, value in tuned.unet.named_parameters()}
+    finetune_segment(tuned, [a_case()], config(moves=moves), tmp_path)
+    changed = {name.split(".")[0] for name, value in tuned.unet.named_parameters() if not torch.equal(value, before[name])}
+    assert changed == {"encoder", "ups", "decoder", "heads"} - set(still)
+
+
+def test_the_encoder_can_learn_slower():
+    tuned = adapted(pretrained(), ("sarcoma",))
+    scales = [group["scale"] for group in moving(config(encoder_scale=0.1), tuned)]
+    assert scales == [1.0, 1.0, 0.1]
+
+
+def test_samples_show_the_lesion_as_often_as_asked_for():
+    source = LabelledSource(cases=[a_case()], config=config(foreground=1.0))
+    seen = [source.sample(step, 0).arrays["targets"].any() for step in range(20)]
+    assert all(seen)
+
+
+def test_fresh_weights_of_a_seed_are_always_the_same():
+    a, b, c = (adapted(pretrained(), ("sarcoma",)) for _ in range(3))
+    reset(a, 1)
+    reset(b, 1)
+    reset(c, 2)
+    x = torch.rand(1, 1, 16, 16, 16)
+    assert torch.equal(a(x), b(x))
+    assert not torch.equal(a(x), c(x))
+
+
+def test_no_case_and_a_label_beyond_the_classes_are_refused(tmp_path):
+    tuned = adapted(pretrained(), ("sarcoma",))
+    with pytest.raises(ValueError, match="at least one annotated CT"):
+        finetune_segment(tuned, [], config(), tmp_path)
+    bad = Labelled(id="case_7", hu=a_case().hu, target=a_case().target * np.uint8(3))
+    with pytest.raises(ValueError, match="case_7: label 3 occurs"):
+        finetune_segment(tuned, [bad], config(), tmp_path)
