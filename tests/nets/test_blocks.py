@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from panlesion.nets.blocks import ConvBlock, initialise, level
@@ -21,3 +22,24 @@ def test_he_initialisation_keeps_the_variance_and_zeroes_biases():
     conv.apply(initialise)
     assert abs(float(conv.weight.detach().std()) / (2 / (1 + 0.01**2) / (32 * 27)) ** 0.5 - 1) < 0.05
     assert not conv.bias.any()
+
+
+def litter_memory():
+    """Free much memory full of NaN, so that whoever reads what nobody wrote reads NaN."""
+    for count in (64, 256, 1024, 4096, 16384, 65536, 262144, 1 << 20):
+        littered = [torch.full((count,), float("nan")) for _ in range(6)]
+        del littered
+
+
+@pytest.mark.parametrize("grid", [(1, 1, 1), (2, 2, 2), (2, 3, 3), (3, 2, 4), (1, 4, 4), (3, 3, 3), (4, 6, 5)])
+@pytest.mark.parametrize(("channels", "stride"), [((16, 16), 1), ((32, 64), 2), ((64, 32), 1)])
+def test_bfloat16_gradients_are_finite_on_the_smallest_grids(grid, channels, stride):
+    for _ in range(3):
+        block = ConvBlock(*channels, stride)
+        x = torch.randn(2, channels[0], *grid)
+        litter_memory()
+        with torch.autocast("cpu", torch.bfloat16):
+            out = block(x)
+        litter_memory()
+        out.float().square().mean().backward()
+        assert all(torch.isfinite(p.grad).all() for p in block.parameters() if p.grad is not None)

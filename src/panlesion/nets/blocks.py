@@ -1,9 +1,13 @@
 """What the network is made of: one convolution block, and levels of them."""
 
+import torch
 from torch import Tensor, nn
 
 NEGATIVE_SLOPE = 0.01
 NORM_EPS = 1e-5
+SMALLEST_BF16 = 3
+"""On CPUs, oneDNN's bfloat16 weight gradient reads memory nobody wrote when a side of a 3³ convolution's input is below this
+(seen with torch 2.13: NaN gradients now and then; tests/nets/test_blocks.py). So small grids, cheap anyway, use float32."""
 
 
 class ConvBlock(nn.Module):
@@ -17,7 +21,11 @@ class ConvBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, I, J, K) → (B, out_channels, I / stride, …)."""
-        x = self.conv(x)
+        if x.device.type == "cpu" and min(x.shape[2:]) < SMALLEST_BF16:
+            with torch.autocast("cpu", enabled=False):
+                x = self.conv(x.float())
+        else:
+            x = self.conv(x)
         # A single voxel per channel has no variance to normalise by: torch refuses it in training, so we pass it through.
         if x[0, 0].numel() > 1:
             x = self.norm(x)
