@@ -15,7 +15,7 @@ from panlesion.synth.recipe import Recipe
 MAX_HOSTS_TRIED = 3
 """A case whose host has no room for its lesion is tried in this many hosts before it is given up."""
 
-CASES_PER_VIEW = 8
+CASES_PER_VIEW = 16
 """A host is cut anew after this many cases of a type: what is measured of a crop is used again, yet positions vary (ours)."""
 
 MINIMUM_ORGAN_ML: Mapping[LesionType, float] = MappingProxyType(
