@@ -112,11 +112,12 @@ def seat_body(
         except PlacementError as error:
             problem = error
             continue
-        shape = fitted.shape()
+        # The relation is cheaper to measure than the shape, and refuses more often.
         invasion = fitted.invasion()
         if invasion is not reading.invasion:
             problem = PlacementError(f"a {site.type} placed in {site.host.id} came out {invasion!r}, not {reading.invasion!r}")
             continue
+        shape = fitted.shape()
         if wanted.shape not in (None, shape):
             problem = PlacementError(f"a {site.type} of {size.diameter_mm:.1f} mm came out {shape!r}, not {wanted.shape!r}")
             continue
