@@ -97,7 +97,9 @@ def test_every_published_form_is_read(tmp_path, theirs, form, prefix):
 
 def test_loss_curves_of_numpy_scalars_beside_the_weights_do_not_disturb(tmp_path, theirs):
     curves = {"logging": {"losses": [np.float64(0.5), np.float32(0.4)], "epochs": np.int64(3)}}
-    read_official(saved(tmp_path, {"network_weights": theirs[0].state_dict(), **curves}), preset=TINY)
+    weights = theirs[0].state_dict()
+    model = read_official(saved(tmp_path, {"network_weights": weights, **curves}), preset=TINY)
+    assert torch.equal(model.unet.encoder[0][0].conv.weight, weights["conv_blocks_context.0.blocks.0.conv.weight"])
 
 
 def test_half_precision_becomes_single(tmp_path, theirs):

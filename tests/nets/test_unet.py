@@ -55,3 +55,4 @@ def test_an_input_that_does_not_fit_is_refused_with_the_rule(shape, words):
 def test_a_single_voxel_at_the_bottom_can_be_trained():
     net = UNet(TINY, 5).train()
     net(torch.rand(1, 1, 4, 4, 4)).sum().backward()
+    assert all(torch.isfinite(p.grad).all() for p in net.parameters() if p.grad is not None)

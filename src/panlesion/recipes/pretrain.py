@@ -77,6 +77,7 @@ def pasta(*, seed: int = 0) -> StageOne:
         patch_voxels=96,
         blocks=FreshBlocks(seed=seed, spacing_mm=(1.0, 1.0), size_voxels=128),
         fit=Fit(steps=2000 * 250, batch=2, seed=seed, optim=Optim()),
+        augment=Augment.pasta(),
     )
 
 
