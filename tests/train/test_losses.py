@@ -57,3 +57,43 @@ def test_naming_a_lesion_wrong_costs_less_than_missing_it():
     misnamed = group_loss(one_hot_logits(target * 2, classes, 5.0), target, any_foreground=True)
     missed = group_loss(one_hot_logits(target * 0, classes, 5.0), target, any_foreground=True)
     assert misnamed < missed
+
+
+def plain_group_loss(logits, target, *, any_foreground, balance):
+    """The definition, left to autograd."""
+    known = target != IGNORE
+    index = torch.where(known, target, torch.zeros_like(target)).long()
+    p = logits.softmax(1)
+    shares = torch.stack([((index == c) & known).sum() / known.sum() for c in range(logits.shape[1])])
+    weights = torch.where(shares > 0, shares, 1.0).to(logits.dtype) ** -balance
+    ce = torch.nn.functional.cross_entropy(logits, torch.where(known, index, -1), weights, ignore_index=-1)
+    present = [c for c in range(1, logits.shape[1]) if bool(((index == c) & known).any())]
+    pairs = [(p[:, c] * known, ((index == c) & known)) for c in present]
+    if any_foreground and present:
+        pairs.append(((1 - p[:, 0]) * known, (index > 0) & known))
+    dice = [(2 * (a * b).sum() + 1) / (a.sum() + b.sum() + 1) for a, b in pairs]
+    return ce + (1 - sum(dice) / len(dice) if dice else 0)
+
+
+@pytest.mark.parametrize("any_foreground", [False, True])
+@pytest.mark.parametrize("highest", [0, 1, 5])
+@pytest.mark.parametrize("balance", [0.0, 0.5])
+def test_value_and_gradient_are_those_of_the_definition(any_foreground, highest, balance):
+    torch.manual_seed(highest)
+    logits = (3 * torch.randn(2, 6, 7, 8, 9)).requires_grad_()
+    target = torch.randint(0, highest + 1, (2, 7, 8, 9), dtype=torch.uint8)
+    target[:, :2] = IGNORE
+    found, wanted = (f(logits, target, any_foreground=any_foreground, balance=balance) for f in (group_loss, plain_group_loss))
+    assert found.item() == pytest.approx(wanted.item(), rel=1e-6)
+    (a,), (b,) = torch.autograd.grad(found, logits), torch.autograd.grad(wanted, logits)
+    assert torch.allclose(a, b, atol=1e-6 * float(b.abs().max()) + 1e-9, rtol=1e-4)
+
+
+def test_mixed_precision_changes_neither_value_nor_kind_of_gradient():
+    logits = torch.randn(1, 4, 8, 8, 8).bfloat16().requires_grad_()
+    target = torch.randint(0, 4, (1, 8, 8, 8), dtype=torch.uint8)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = group_loss(logits, target, any_foreground=True)
+    mixed.backward()
+    assert mixed.item() == group_loss(logits.detach().float(), target, any_foreground=True).item()
+    assert logits.grad.dtype == torch.bfloat16

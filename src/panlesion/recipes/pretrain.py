@@ -27,7 +27,7 @@ RECIPE_FILE, MODEL_FILE, POOL_FOLDER = "recipe.json", "model.safetensors", "pool
 
 @dataclass(frozen=True, kw_only=True)
 class StageOne:
-    """Segmentation of organs and lesions on synthetic data."""
+    """Segmentation of organs and lesions on synthetic data. `balance`: how far rare classes weigh more, see `train.losses`."""
 
     name: str
     preset: str
@@ -37,6 +37,7 @@ class StageOne:
     fit: Fit
     rotation_window: int = 64
     reuse: float = 2.0
+    balance: float = 0.0
     augment: Augment = field(default_factory=Augment)
 
     @property
@@ -53,6 +54,7 @@ def nano(*, steps: int = 20_000, seed: int = 0) -> StageOne:
         spacing_mm=2.5,
         patch_voxels=48,
         blocks=FreshBlocks(seed=seed),
+        balance=0.5,
         fit=Fit(
             steps=steps,
             batch=4,
@@ -109,12 +111,14 @@ def pretrain(
         augment=recipe.augment,
     )  # fmt: skip
     try:
-        model = fit(model, Segment(classes=model.classes), source, recipe.fit, out, fabric=fabric, watch=watch)
+        model = fit(
+            model, Segment(classes=model.classes, balance=recipe.balance), source, recipe.fit, out, fabric=fabric, watch=watch
+        )
     finally:
         pool.stop()
     model.info = replace(
         model.info,
-        recipe=_resolved(recipe),
+        recipe=resolved(recipe),
         provenance={"made_by": f"panlesion {panlesion.__version__}", "steps": recipe.fit.steps, "data": "drawn phantoms only"},
     )
     save_checkpoint(out / MODEL_FILE, model)
@@ -127,7 +131,7 @@ def claim(out: Path, recipe: Any) -> None:
     Raises:
         TrainingError: The folder holds a run of another recipe; the message names the fields that differ.
     """
-    path, mine = out / RECIPE_FILE, _resolved(recipe)
+    path, mine = out / RECIPE_FILE, resolved(recipe)
     if not path.exists():
         out.mkdir(parents=True, exist_ok=True)
         write_text(path, json.dumps(mine, indent=1) + "\n")
@@ -145,6 +149,7 @@ def claim(out: Path, recipe: Any) -> None:
         raise TrainingError(f"{out} holds a run of another recipe (differs in {', '.join(names)}); use another folder")
 
 
-def _resolved(recipe: Any) -> dict[str, Any]:
-    resolved: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
-    return resolved
+def resolved(recipe: Any) -> dict[str, Any]:
+    """A recipe as plain JSON types."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
+    return plain

@@ -23,12 +23,13 @@ class DeepSupervised(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
-    """Batches hold `image` (B, 1, I, J, K) and `targets` uint8 (B, G, I, J, K), see `losses.segmentation_loss`."""
+    """Batches hold `image` (B, 1, I, J, K) and `targets` uint8 (B, G, I, J, K); `balance` as in `losses.segmentation_loss`."""
 
     classes: Classes
+    balance: float = 0.0
 
     def network(self, model: Model) -> nn.Module:
         return DeepSupervised(model)
 
     def loss(self, output: list[Tensor], batch: Mapping[str, Tensor]) -> Tensor:
-        return segmentation_loss(output, batch["targets"], self.classes)
+        return segmentation_loss(output, batch["targets"], self.classes, self.balance)
