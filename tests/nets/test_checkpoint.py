@@ -7,7 +7,7 @@ from published_network import Segmenter, shuffled
 from safetensors.torch import load_file, save_file
 
 from panlesion.errors import CheckpointError
-from panlesion.nets import checkpoint
+from panlesion.nets import checkpoint, sealed
 from panlesion.nets.checkpoint import load_checkpoint, load_model, save_checkpoint, shipped_models
 from panlesion.nets.classes import Classes, ClassGroup, pan_tumour_classes
 from panlesion.nets.heads import Head
@@ -45,7 +45,7 @@ def resigned(path, change):
     def sign(header):
         change(header)
         plain = {name: value for name, value in header.items() if name != "sha256"}
-        header["sha256"] = checkpoint._digest(checkpoint._canonical(plain), load_file(path))
+        header["sha256"] = sealed.digest(sealed.canonical(plain), load_file(path))
 
     return rewritten(path, sign)
 

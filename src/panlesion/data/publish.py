@@ -33,7 +33,7 @@ def publishing(folder: Path) -> Iterator[Path]:
     partial = folder.parent / f".{folder.name}.partial-{os.getpid()}"
     shutil.rmtree(partial, ignore_errors=True)  # left by a dead run whose process number is ours now
     try:
-        with _naming_full_disk(folder):
+        with naming_full_disk(folder):
             partial.mkdir(parents=True)
             yield partial
             for file in partial.iterdir():
@@ -62,7 +62,8 @@ def _sync(path: Path) -> None:
 
 
 @contextmanager
-def _naming_full_disk(path: Path) -> Iterator[None]:
+def naming_full_disk(path: Path) -> Iterator[None]:
+    """Turn the system's error of a full disk or quota into `DiskFullError`, which says what to do."""
     try:
         yield
     except OSError as error:
@@ -78,7 +79,7 @@ def publishing_file(path: Path) -> Iterator[BinaryIO]:
     Raises:
         DiskFullError: the disk or the quota is full; the old file is untouched.
     """
-    with _naming_full_disk(path), replacing(path) as stream:
+    with naming_full_disk(path), replacing(path) as stream:
         yield stream
 
 
@@ -88,7 +89,7 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         DiskFullError: the disk or the quota is full; the old file is untouched.
     """
-    with _naming_full_disk(path), replacing(path) as stream:
+    with naming_full_disk(path), replacing(path) as stream:
         stream.write(text.encode())
 
 

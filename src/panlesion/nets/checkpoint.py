@@ -4,8 +4,6 @@ The header says what must be known to use the weights (see `ModelInfo`) and carr
 changed spacing is noticed as surely as a changed weight. It guards against damage and mistakes, not against forgers.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -13,16 +11,15 @@ from typing import Any
 
 import torch
 from pydantic import TypeAdapter, ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor, nn
+from torch import nn
 
-from panlesion.ct.atomic import replacing
 from panlesion.errors import CheckpointError
 from panlesion.nets.blank import without_storage
 from panlesion.nets.heads import Head
+from panlesion.nets.look import Look
 from panlesion.nets.model import Model, ModelInfo
 from panlesion.nets.official import OfficialForm, read_official, write_official
+from panlesion.nets.sealed import canonical, check_shapes, seal, unseal
 
 __all__ = [
     "OfficialForm",
@@ -40,9 +37,7 @@ OFFICIAL_SUFFIXES = frozenset({".pth", ".pt", ".tar", ".model"})
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 """Where shipped models lie, each named `<name>.safetensors`."""
 
-_KEY = "panlesion"
-_AGAIN = "copy or download the file again"
-_INFO = TypeAdapter(ModelInfo)
+_INFO, _LOOK = TypeAdapter(ModelInfo), TypeAdapter(Look)
 # A damaged or hostile header must not make us build a monster; ours, far above every preset.
 _MOST_LEVELS, _MOST_CHANNELS, _MOST_CLASSES = 9, 8192, 4096
 
@@ -63,23 +58,13 @@ def save_checkpoint(path: Path | str, model: Model, *, dtype: torch.dtype = torc
     if broken := _broken(model.info):
         raise ValueError(f"{'; '.join(broken)} of the model cannot be; correct its info")
     tensors = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in model.state_dict().items()}
-    for name, tensor in tensors.items():
-        if not bool(torch.isfinite(tensor).all()):
-            raise ValueError(f"{name} holds values that are not finite as {dtype}; such weights are of no use")
     header = {
         "format": FORMAT,
         "version": VERSION,
         "model": asdict(model.info),
         "heads": {name: _head_record(name, head) for name, head in model.heads.items()},
     }
-    try:
-        text = _canonical(header)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"recipe or provenance of the model is not JSON-able: {error}") from error
-    header["sha256"] = _digest(text, tensors)
-    content = save(tensors, metadata={_KEY: _canonical(header)})
-    with replacing(path) as stream:
-        stream.write(content)
+    seal(path, header, tensors)
 
 
 def load_checkpoint(path: Path | str) -> Model:
@@ -89,24 +74,12 @@ def load_checkpoint(path: Path | str) -> Model:
         CheckpointError: Not there, truncated, changed, of another format or a newer version; the message says which.
     """
     path = Path(path)
-    text, tensors = _contents(path)
-    header, plain = _header(text, path)
-    if header["sha256"] != _digest(plain, tensors):
-        raise CheckpointError(
-            f"{path}: the SHA-256 in its header is not that of its content; it was changed or damaged: {_AGAIN}"
-        )
+    header, tensors = unseal(path, format=FORMAT, version=VERSION, lacking=_lacking)
     info = _info(header["model"], path)
     # Without storage: the weights are put in as they were read, and no random number is drawn.
     with without_storage():
-        model = Model(info, {name: _head(name, record, path) for name, record in header["heads"].items()})
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if differing := sorted(expected.items() ^ found.items()):
-        name = differing[0][0]
-        raise CheckpointError(
-            f"{path}: {len({one for one, _ in differing})} tensors do not fit its own header, {name} for one "
-            f"({found.get(name, 'missing')} in the file, {expected.get(name, 'none')} expected); write it anew"
-        )
+        model = Model(info, {name: _head(name, record, info, path) for name, record in header["heads"].items()})
+    check_shapes(path, model.state_dict(), tensors)
     model.load_state_dict({name: tensor.to(torch.float32) for name, tensor in tensors.items()}, strict=True, assign=True)
     return model
 
@@ -136,64 +109,15 @@ def load_model(name_or_path: Path | str) -> Model:
     return model.eval()
 
 
-def _canonical(content: Mapping[str, Any]) -> str:
-    """The one JSON text of a header, which the digest is taken of."""
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def _digest(header: str, tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256(header.encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
-        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def _contents(path: Path) -> tuple[str, dict[str, Tensor]]:
-    """Header text and tensors of a safetensors file."""
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            text = (file.metadata() or {}).get(_KEY)
-            if text is None:
-                raise CheckpointError(
-                    f"{path} is a safetensors file, but no checkpoint of panlesion: its metadata has no {_KEY!r} header. "
-                    "Give one that panlesion wrote, or the public code's weights as .pth"
-                )
-            # Copied: what is mapped would change, or crash us, with the file.
-            return text, {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise CheckpointError(f"{path} is truncated, damaged or no safetensors file ({error}): {_AGAIN}") from error
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
-
-
-def _header(text: str, path: Path) -> tuple[dict[str, Any], str]:
-    """The header, and the text its digest was taken of: everything but the digest itself."""
-    try:
-        header = json.loads(text)
-        plain = _canonical(
-            {name: value for name, value in header.items() if name != "sha256"} if isinstance(header, dict) else {}
-        )
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: its header is no JSON ({error}): {_AGAIN}") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: its header does not say format {FORMAT!r}; it is no checkpoint of panlesion")
-    if header.get("version") != VERSION:
-        raise CheckpointError(
-            f"{path} has format version {header.get('version')!r}, this panlesion reads {VERSION}; "
-            "install the panlesion that wrote it"
-        )
-    wanted: dict[str, type] = {"model": dict, "heads": dict, "sha256": str}
-    wrong = [name for name, kind in wanted.items() if not isinstance(header.get(name), kind)]
-    wrong += [f"model.{field.name}" for field in fields(ModelInfo) if not wrong and field.name not in header["model"]]
-    if wrong:
-        raise CheckpointError(f"{path}: its header lacks {', '.join(wrong)}; write it anew with save_checkpoint")
-    return header, plain
+def _lacking(header: Mapping[str, Any]) -> list[str]:
+    """What a header of ours must have and this one lacks."""
+    wrong = [name for name in ("model", "heads") if not isinstance(header.get(name), dict)]
+    return wrong + [f"model.{field.name}" for field in fields(ModelInfo) if not wrong and field.name not in header["model"]]
 
 
 def _info(record: Mapping[str, Any], path: Path) -> ModelInfo:
     try:
-        info = _INFO.validate_json(_canonical(record), strict=True)
+        info = _INFO.validate_json(canonical(record), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -222,14 +146,28 @@ def _broken(info: ModelInfo) -> list[str]:
 def _head_record(name: str, head: nn.Module) -> dict[str, Any]:
     if not isinstance(head, Head):
         raise ValueError(f"head {name!r} is a {type(head).__name__}; a checkpoint holds heads.Head only")
-    return {"type": "mlp", "features": head[0].in_features, "outputs": head[-1].out_features}
+    record = {"type": "mlp", "features": head[0].in_features, "outputs": head[-1].out_features}
+    return record if head.look is None else record | {"look": asdict(head.look)}
 
 
-def _head(name: str, record: Any, path: Path) -> Head:
+def _head(name: str, record: Any, info: ModelInfo, path: Path) -> Head:
     record = record if isinstance(record, dict) else {}
     features, outputs = (size if isinstance(size := record.get(key), int) else 0 for key in ("features", "outputs"))
     if record.get("type") != "mlp" or not (4 <= features <= _MOST_CHANNELS and 1 <= outputs <= _MOST_CHANNELS):
         raise CheckpointError(
             f"{path}: head {name!r} in its header is {record}; this panlesion knows mlp with features, outputs"
         )
-    return Head(features, outputs)
+    return Head(features, outputs, _look(name, record["look"], features, info, path) if "look" in record else None)
+
+
+def _look(name: str, record: Any, features: int, info: ModelInfo, path: Path) -> Look:
+    try:
+        look = _LOOK.validate_json(canonical(record), strict=True)
+        look.check(info.preset)
+    except (ValidationError, ValueError) as error:
+        raise CheckpointError(f"{path}: the look of head {name!r} in its header: {error}; write it anew") from error
+    if look.size(info.preset) != features:
+        raise CheckpointError(
+            f"{path}: head {name!r} reads {features} features, its look gives {look.size(info.preset)}; write it anew"
+        )
+    return look

@@ -1,5 +1,6 @@
 """What a run leaves to read: one JSON object per line, and TensorBoard event files."""
 
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, Self
 
 from torch.utils.tensorboard import SummaryWriter
 
-from panlesion.ct.atomic import replacing
+from panlesion.data.publish import DiskFullError, naming_full_disk, publishing_file
 
 JOURNAL_FILE = "journal.jsonl"
 
@@ -22,7 +23,7 @@ class Journal:
             return
         out.mkdir(parents=True, exist_ok=True)
         rows = [row for row in read_journal(out) if row["step"] <= start]
-        with replacing(self._path) as stream:
+        with publishing_file(self._path) as stream:
             stream.write("".join(json.dumps(row) + "\n" for row in rows).encode())
 
     def __enter__(self) -> Self:
@@ -32,18 +33,32 @@ class Journal:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._enabled:
+        if not self._enabled:
+            return
+        if isinstance(error, OSError | DiskFullError):
+            # What could not be written yet cannot be written on closing either, and would hide the first error.
+            with contextlib.suppress(OSError):
+                self._stream.close()
+            with contextlib.suppress(OSError):
+                self._board.close()
+            return
+        with naming_full_disk(self._path):
             self._stream.close()
             self._board.close()
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Write the values of one step to both places."""
+        """Write the values of one step to both places.
+
+        Raises:
+            DiskFullError: The disk is full; a line cut short is left out when the journal is read.
+        """
         if not self._enabled:
             return
-        self._stream.write(json.dumps({"step": step} | {name: _short(value) for name, value in values.items()}) + "\n")
-        self._stream.flush()
-        for name, value in values.items():
-            self._board.add_scalar(name, value, step)
+        with naming_full_disk(self._path):
+            self._stream.write(json.dumps({"step": step} | {name: _short(value) for name, value in values.items()}) + "\n")
+            self._stream.flush()
+            for name, value in values.items():
+                self._board.add_scalar(name, value, step)
 
 
 def _short(value: float) -> float:

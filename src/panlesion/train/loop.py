@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from panlesion.errors import TrainingError
+from panlesion.errors import PanlesionError, TrainingError
 from panlesion.nets.model import Model
 from panlesion.train.journal import Journal
 from panlesion.train.optim import Ema, Optim, make_optimizer, set_rate
@@ -41,10 +42,14 @@ class Source(Protocol):
     def at_step(self, step: int) -> None: ...
 
 
-class Task(Protocol):
+M = TypeVar("M", bound=nn.Module)
+M_contra = TypeVar("M_contra", bound=nn.Module, contravariant=True)
+
+
+class Task(Protocol[M_contra]):
     """What a run learns; one file each in `train/tasks/`."""
 
-    def network(self, model: Model) -> nn.Module: ...
+    def network(self, model: M_contra) -> nn.Module: ...
     def loss(self, output: Any, batch: Mapping[str, Tensor]) -> Tensor: ...
 
 
@@ -78,17 +83,17 @@ Check = Callable[[Model], Mapping[str, float]]
 
 
 def fit(
-    model: Model,
-    task: Task,
+    model: M,
+    task: Task[M],
     source: Source,
     config: Fit,
     out: Path,
     *,
     fabric: Fabric | None = None,
-    groups: Callable[[Model], list[dict[str, object]]] | None = None,
-    check: Check | None = None,
+    groups: Callable[[M], list[dict[str, object]]] | None = None,
+    check: Callable[[M], Mapping[str, float]] | None = None,
     watch: Watch | None = None,
-) -> Model:
+) -> M:
     """Train `model` in place and return it, with averaged weights if the optimiser keeps an average.
 
     `out` receives the resumable state, the journal (JSONL, TensorBoard) and nothing else; if it holds a state, training goes
@@ -114,17 +119,17 @@ def fit(
             set_rate(optimizer, config.optim.rate_at(step, config.steps))
             module.train()
             loss = task.loss(module(batch["image"]), batch)
-            _guard(float(loss.detach()), step, samples)
+            mean_loss = _agreed(fabric, float(loss.detach()), step, samples)
             optimizer.zero_grad()
             fabric.backward(loss)
             norm = fabric.clip_gradients(module, optimizer, max_norm=config.optim.clip_norm, error_if_nonfinite=False)
-            _guard(float(norm) if norm is not None else 0.0, step, samples)
+            _agreed(fabric, float(norm) if norm is not None else 0.0, step, samples)
             optimizer.step()
             if ema is not None:
                 ema.update(model, step)
             done = step + 1
             progress = Progress(
-                step=done, steps=config.steps, loss=float(loss.detach()), step_s=time.perf_counter() - began, wait_s=wait_s
+                step=done, steps=config.steps, loss=mean_loss, step_s=time.perf_counter() - began, wait_s=wait_s
             )
             if done % config.log_every == 0 or done == config.steps:
                 journal.log(done, {"loss": progress.loss, "step_s": progress.step_s, "wait_s": wait_s,
@@ -132,9 +137,7 @@ def fit(
             if check is not None and (done % config.check_every == 0 or done == config.steps):
                 journal.log(done, {f"check/{name}": value for name, value in _checked(check, model, ema).items()})
             if done % config.save_every == 0 or done == config.steps:
-                if fabric.is_global_zero:
-                    save_state(out / STATE_FILE, done, model, optimizer, ema, config)
-                fabric.barrier()
+                on_first(fabric, partial(save_state, out / STATE_FILE, done, model, optimizer, ema, config))
             if watch is not None:
                 watch(progress)
     if ema is not None:
@@ -142,16 +145,52 @@ def fit(
     return model
 
 
-def _guard(value: float, step: int, samples: Sequence[str]) -> None:
-    """Stop before a loss or gradient that is no number reaches the weights."""
-    if not math.isfinite(value):
-        raise TrainingError(
-            f"step {step}: loss or gradient is {value}; samples {', '.join(samples)}. The last saved state is sound: lower "
-            "the learning rate or look at these samples, then run the same command to go on from it"
-        )
+def _agreed(fabric: Fabric, value: float, step: int, samples: Sequence[str]) -> float:
+    """The mean of a number over all processes, which stop together before one that is no number reaches the weights.
+
+    A process that stopped alone would leave the others waiting for its gradients.
+    """
+    mean = value
+    if fabric.world_size > 1:
+        reduced = fabric.all_reduce(torch.tensor(value, dtype=torch.float64, device=fabric.device), reduce_op="mean")
+        assert isinstance(reduced, torch.Tensor)
+        mean = float(reduced)
+    if math.isfinite(mean):
+        return mean
+    bad = list(samples) if not math.isfinite(value) else []
+    if fabric.world_size > 1:
+        every: list[list[str]] = [[] for _ in range(fabric.world_size)]
+        torch.distributed.all_gather_object(every, bad)
+        bad = [one for some in every for one in some]
+    raise TrainingError(
+        f"step {step}: loss or gradient is {mean}; samples {', '.join(bad)}. The last saved state is sound: lower "
+        "the learning rate or look at these samples, then run the same command to go on from it"
+    )
 
 
-def _checked(check: Check, model: Model, ema: Ema | None) -> Mapping[str, float]:
+def on_first(fabric: Fabric, do: Callable[[], object]) -> None:
+    """Let the first process do something while the others wait; if it fails there, it fails everywhere.
+
+    Raises:
+        TrainingError: in the others, with the first one's message.
+    """
+    if fabric.world_size == 1:
+        do()
+        return
+    trouble: Exception | None = None
+    if fabric.is_global_zero:
+        try:
+            do()
+        except (PanlesionError, OSError) as error:
+            trouble = error
+    told = fabric.broadcast(str(trouble) if trouble else "", src=0)
+    if trouble is not None:
+        raise trouble
+    if told:
+        raise TrainingError(f"the first process stopped: {told}")
+
+
+def _checked(check: Callable[[M], Mapping[str, float]], model: M, ema: Ema | None) -> Mapping[str, float]:
     """Run the caller's check on the averaged weights, without gradients."""
     if ema is not None:
         ema.swap(model)

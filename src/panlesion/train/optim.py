@@ -7,11 +7,12 @@ from enum import StrEnum
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer
 
 
 class Method(StrEnum):
     SGD = "sgd"
+    ADAM = "adam"
     ADAMW = "adamw"
 
 
@@ -54,6 +55,8 @@ def make_optimizer(parameters: Iterable[nn.Parameter] | list[dict[str, object]],
         return SGD(
             parameters, lr=optim.rate, momentum=optim.momentum, nesterov=optim.momentum > 0, weight_decay=optim.weight_decay
         )
+    if optim.method is Method.ADAM:
+        return Adam(parameters, lr=optim.rate, weight_decay=optim.weight_decay)
     return AdamW(parameters, lr=optim.rate, weight_decay=optim.weight_decay)
 
 

@@ -7,6 +7,8 @@ training has come.
 
 import multiprocessing
 import os
+import signal
+import threading
 import time
 import traceback
 from collections import OrderedDict
@@ -57,11 +59,17 @@ class Rotation:
 class BlockPool:
     """Blocks in a folder, made by `workers` processes in the background while the pool is open.
 
+    Of several training processes one `leads`: it has the producers and removes old blocks. The others read what appears in
+    the folder, which they must share: a block is the costly part, and would be made once per process otherwise.
+
     Raises:
         TrainingError: from `open`, when a producer failed; the message has its cause.
     """
 
-    def __init__(self, folder: Path, make_block: MakeBlock, *, workers: int, ahead: int = 4, keep_open: int = 96) -> None:
+    def __init__(
+        self, folder: Path, make_block: MakeBlock, *, workers: int, ahead: int = 4, keep_open: int = 96, leads: bool = True
+    ) -> None:
+        self._leads, self._parent = leads, os.getppid()
         self.folder, self._make, self._count, self._ahead = folder, make_block, workers, ahead
         self._opened: OrderedDict[int, OpenBlock] = OrderedDict()
         self._keep_open = keep_open
@@ -70,8 +78,10 @@ class BlockPool:
 
     def advance(self, oldest: int, newest: int) -> None:
         """Tell producers how far training has come, and remove blocks older than `oldest`; the first call starts them."""
+        if not self._leads:
+            return
         if not self._workers:
-            self._prepare()
+            self.prepare()
         write_text(self.folder / POSITION, f"{oldest} {newest + self._ahead}\n")
         for path in self.folder.glob(f"block_*{BLOCK_SUFFIX}"):
             if _number(path) < oldest:
@@ -80,7 +90,8 @@ class BlockPool:
         if not self._workers:
             self._hire()
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
+        """Clear away what a run before this one left half done; the leader's first `advance` does it too."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / TROUBLE).unlink(missing_ok=True)
         for leftover in self.folder.glob(".*.part"):  # of a killed producer
@@ -116,13 +127,18 @@ class BlockPool:
         self._workers.clear()
 
     def _check(self) -> None:
+        codes = [worker.exitcode for worker in self._workers if worker.exitcode is not None]
         trouble = self.folder / TROUBLE
         if trouble.exists():
             raise TrainingError(f"making training patches failed: {trouble.read_text(encoding='utf-8').strip()}")
-        if not any(worker.is_alive() for worker in self._workers):
-            codes = [worker.exitcode for worker in self._workers]
+        if not self._leads:
+            if os.getppid() != self._parent:
+                raise TrainingError("the process that leads this run ended; its own message says why")
+            return
+        # One is enough: the blocks it was to make would be waited for forever.
+        if codes or not self._workers:
             raise TrainingError(
-                f"all {len(codes)} processes that make training patches ended (exit codes {codes}); "
+                f"{len(codes)} of {len(self._workers)} processes that make training patches ended (exit codes {codes}); "
                 "-9 means that the system ran out of memory: use fewer workers. Resume with the same command"
             )
 
@@ -138,8 +154,10 @@ def _number(path: Path) -> int:
 def _produce(folder: Path, make_block: MakeBlock, mine: int, count: int, parent: int) -> None:
     """A producer's life: make every `count`-th block, never further ahead than the position file allows."""
     os.nice(5)  # training goes first: it is what the user waits for
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted trainer ends its producers itself
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     index: int | None = None
-    while os.getppid() == parent:
+    while True:
         oldest, limit = (int(n) for n in (folder / POSITION).read_text(encoding="utf-8").split())
         if index is None:
             index = oldest + (mine - oldest) % count
@@ -153,6 +171,14 @@ def _produce(folder: Path, make_block: MakeBlock, mine: int, count: int, parent:
         except PanlesionError as error:
             write_text(folder / TROUBLE, f"block {index}: {error}\n")
             return
-        except Exception:  # noqa: BLE001 - a producer is a job worker: the trainer reports its cause
+        except Exception:
+            # Not handled, only told: the trainer knows no more of a process that ended than its exit code.
             write_text(folder / TROUBLE, f"block {index}: {traceback.format_exc(limit=-3)}\n")
-            return
+            raise
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone, whatever it is busy with: a killed run leaves nothing running."""
+    while os.getppid() == parent:
+        time.sleep(POLL_S)
+    os._exit(1)
