@@ -55,6 +55,15 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
         "pretrain": Verb(
             module="pretrain", attribute="pretrain", panel="Learn", help="Train the network on lesions synthesised on the fly."
         ),
+        "train-refiner": Verb(
+            module="train_refiner",
+            attribute="train_refiner",
+            panel="Learn",
+            help="Train the network that redraws grain and edge of lesions (synth --refine).",
+        ),
+        "finetune": Verb(
+            module="finetune", attribute="finetune", panel="Learn", help="Teach the network your own few annotated CTs."
+        ),
         "plot": Verb(module="plot", attribute="plot", panel="Learn", help="Draw the curves of a training run."),
         "bench": Verb(
             module="bench",
