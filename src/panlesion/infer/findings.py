@@ -1,0 +1,131 @@
+"""Where a network sees lesions in one CT: of which type, how large, how sure, in which organ."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from panlesion.ct.volume import Box, Grid, Vector3, Volume
+from panlesion.measure.detection import components, mean_of_components
+from panlesion.nets.classes import ANATOMY, LESIONS
+from panlesion.nets.model import Model
+from panlesion.nets.sliding import Progress, predict_logits
+
+OVERLAP = 0.25
+"""Of windows: half the cost of one half. Ours; docs/why/evaluation.md has the difference."""
+
+_TISSUE_HU, _MARGIN_VOXELS = -500, 8
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prediction:
+    """What a network says of every voxel (I, J, K) of a CT on `grid`.
+
+    `types` uint8 is the most probable lesion class, 0 none; `probability` float32 that of any lesion; `anatomy` uint8 the
+    most probable anatomy class, 0 where the network has none.
+    """
+
+    grid: Grid
+    types: NDArray[np.uint8]
+    probability: NDArray[np.float32]
+    anatomy: NDArray[np.uint8]
+    lesion_names: tuple[str, ...]
+    anatomy_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One 26-connected part of what is predicted as lesion, of whatever type; `type` is that of most of its voxels.
+
+    `score` is the mean probability of a lesion in it, `peak` the largest; `anatomy` the predicted organ of most voxels.
+    """
+
+    type: str
+    voxels: int
+    volume_ml: float
+    score: float
+    peak: float
+    centre_xyz: Vector3
+    anatomy: str
+
+
+def predict_scan(model: Model, ct: Volume, *, overlap: float = OVERLAP, progress: Progress | None = None) -> Prediction:
+    """Predict a CT on the model's grid; what lies outside the box around everything denser than air is none.
+
+    In bfloat16, as training runs.
+
+    Raises:
+        GeometryError: The CT is not on the standard frame at the model's spacing.
+    """
+    box = Box.of(ct.hu > _TISSUE_HU).grown(_MARGIN_VOXELS).clipped(ct.hu.shape)
+    groups = {group.name: group.classes for group in model.info.classes.groups}
+    out = np.zeros((3, *ct.hu.shape), dtype=np.float32)
+    if not box.empty:
+        device = next(model.parameters()).device.type
+        with torch.inference_mode(), torch.autocast(device, torch.bfloat16):
+            out[(slice(None), *box.slices)] = predict_logits(
+                model, ct.crop(box), overlap=overlap, reduce=_kept(model), progress=progress
+            )
+    return Prediction(
+        grid=ct.grid,
+        types=out[0].astype(np.uint8),
+        probability=out[1],
+        anatomy=out[2].astype(np.uint8),
+        lesion_names=groups[LESIONS],
+        anatomy_names=groups.get(ANATOMY, ("background",)),
+    )
+
+
+def _kept(model: Model) -> Callable[[Tensor], Tensor]:
+    """Of all logits: lesion class, probability of any lesion, anatomy class."""
+    classes = model.info.classes
+    lesions = classes.channels(LESIONS)
+    anatomy = classes.channels(ANATOMY) if any(group.name == ANATOMY for group in classes.groups) else None
+
+    def keep(logits: Tensor) -> Tensor:
+        mine = logits[lesions]
+        any_lesion = -torch.expm1(mine[0] - mine.logsumexp(0))
+        organ = torch.zeros_like(any_lesion) if anatomy is None else logits[anatomy].argmax(0).float()
+        return torch.stack([mine.argmax(0).float(), any_lesion, organ])
+
+    return keep
+
+
+def find(prediction: Prediction) -> tuple[NDArray[np.int32], list[Finding]]:
+    """Numbered parts (I, J, K), 1 … n, and the finding of each in that order."""
+    labels, count = components(prediction.types > 0)
+    where = np.nonzero(labels)
+    which = labels[where] - 1
+    voxels = np.bincount(which, minlength=count)
+    probability = prediction.probability[where]
+    peaks = np.zeros(count)
+    np.maximum.at(peaks, which, probability)
+    types = _most(which, prediction.types[where], count, len(prediction.lesion_names))
+    organs = _most(which, prediction.anatomy[where], count, len(prediction.anatomy_names))
+    middle = np.stack([np.bincount(which, weights=axis, minlength=count) for axis in where], axis=-1) / voxels[:, None]
+    centres = prediction.grid.to_xyz(middle) if count else middle
+    scores = mean_of_components(labels, count, prediction.probability)
+    found = []
+    for n in range(count):
+        x, y, z = centres[n].tolist()
+        found.append(
+            Finding(
+                type=prediction.lesion_names[types[n]],
+                voxels=int(voxels[n]),
+                volume_ml=float(voxels[n]) * prediction.grid.voxel_ml,
+                score=float(scores[n]),
+                peak=float(peaks[n]),
+                centre_xyz=(x, y, z),
+                anatomy=prediction.anatomy_names[organs[n]],
+            )
+        )
+    return labels, found
+
+
+def _most(which: NDArray, values: NDArray, count: int, classes: int) -> NDArray[np.int64]:
+    """The most frequent value in each part."""
+    table = np.bincount(which.astype(np.int64) * classes + values, minlength=count * classes)
+    return table.reshape(count, classes).argmax(axis=1)

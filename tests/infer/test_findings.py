@@ -1,0 +1,109 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from panlesion.ct.volume import Volume, standard_grid
+from panlesion.errors import GeometryError
+from panlesion.infer.findings import Prediction, find, predict_scan
+from panlesion.nets.classes import LESIONS, Classes, ClassGroup, pan_tumour_classes
+from panlesion.nets.model import Model, ModelInfo
+from panlesion.nets.preset import Preset
+from panlesion.nets.sliding import predict_logits
+
+TINY = Preset(name="tiny", channels=(4, 8), decoder_convs=1, features_from=1)
+
+
+def model_of(classes):
+    torch.manual_seed(0)
+    return Model(ModelInfo(preset=TINY, classes=classes, spacing_mm=2.5, patch_voxels=16)).eval()
+
+
+def body(shape=(40, 30, 20), margin=0):
+    hu = np.full(shape, -1000, dtype=np.int16)
+    inner = tuple(slice(margin, n - margin) for n in shape)
+    hu[inner] = np.random.default_rng(0).normal(40, 200, hu[inner].shape)
+    return Volume(hu=hu, grid=standard_grid(shape, 2.5))
+
+
+def prediction(types, probability=None, anatomy=None):
+    types = np.asarray(types, dtype=np.uint8)
+    return Prediction(
+        grid=standard_grid(types.shape, 2.0),
+        types=types,
+        probability=np.asarray((types > 0) * 0.9 if probability is None else probability, dtype=np.float32),
+        anatomy=np.zeros_like(types) if anatomy is None else anatomy,
+        lesion_names=("none", "cyst", "tumour"),
+        anatomy_names=("background", "liver"),
+    )
+
+
+def test_the_prediction_is_that_of_the_logits():
+    model, ct = model_of(pan_tumour_classes()), body()
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        logits = torch.from_numpy(predict_logits(model, ct, overlap=0.25))
+    found = predict_scan(model, ct)
+    lesions = logits[model.info.classes.channels(LESIONS)]
+    assert np.array_equal(found.types, lesions.argmax(0))
+    assert np.allclose(found.probability, 1 - lesions.softmax(0)[0], atol=1e-5)
+    assert np.array_equal(found.anatomy, logits[:16].argmax(0))
+    assert len(np.unique(found.anatomy)) > 1
+
+
+def test_air_around_the_body_is_none_and_costs_nothing():
+    model, windows = model_of(pan_tumour_classes()), []
+    wide = body((80, 30, 20), margin=0)
+    hu = wide.hu.copy()
+    hu[20:] = -1000
+    found = predict_scan(model, replace(wide, hu=hu), progress=lambda *n: windows.append(n[1]))
+    assert not found.types[30:].any()
+    assert not found.probability[30:].any()
+    everywhere = []
+    predict_scan(model, wide, progress=lambda *n: everywhere.append(n[1]))
+    assert windows[0] < everywhere[0]
+    nothing = predict_scan(model, replace(wide, hu=np.full_like(hu, -1000)))
+    assert not nothing.types.any()
+    assert find(nothing)[1] == []
+
+
+def test_a_network_without_anatomy_predicts_lesions():
+    model = model_of(Classes(groups=(ClassGroup(name=LESIONS, classes=("none", "sarcoma")),)))
+    found = predict_scan(model, body())
+    assert not found.anatomy.any()
+    assert found.anatomy_names == ("background",)
+    assert found.types.any()
+
+
+def test_another_grid_is_refused():
+    ct = body()
+    with pytest.raises(GeometryError, match="standardise"):
+        predict_scan(model_of(pan_tumour_classes()), Volume(hu=ct.hu, grid=standard_grid(ct.hu.shape, 3.0)))
+
+
+def test_findings_agree_with_scipy_part_by_part():
+    rng = np.random.default_rng(1)
+    smooth = ndimage.gaussian_filter(rng.normal(size=(30, 25, 20)), 1.5)
+    types = np.where(smooth > np.quantile(smooth, 0.85), rng.integers(1, 3, smooth.shape), 0)
+    probability = rng.random(smooth.shape).astype(np.float32)
+    anatomy = rng.integers(0, 2, smooth.shape).astype(np.uint8)
+    made = prediction(types, probability, anatomy)
+    labels, found = find(made)
+    numbers = range(1, len(found) + 1)
+    assert len(found) == ndimage.label(types > 0, np.ones((3, 3, 3)))[1] > 3
+    assert [one.score for one in found] == pytest.approx(ndimage.mean(probability, labels, numbers))
+    assert [one.peak for one in found] == pytest.approx(ndimage.maximum(probability, labels, numbers))
+    middles = made.grid.to_xyz(np.array(ndimage.center_of_mass(labels > 0, labels, numbers)))
+    assert np.allclose([one.centre_xyz for one in found], middles)
+    for n, one in zip(numbers, found, strict=True):
+        assert one.type == made.lesion_names[np.bincount(types[labels == n]).argmax()]
+        assert one.anatomy == made.anatomy_names[np.bincount(anatomy[labels == n]).argmax()]
+        assert one.volume_ml == pytest.approx(np.count_nonzero(labels == n) * 0.008)
+
+
+def test_parts_of_two_types_that_touch_are_one_finding():
+    types = np.zeros((9, 5, 5))
+    types[2:4], types[4:7] = 1, 2
+    _, found = find(prediction(types))
+    assert [(one.type, one.voxels) for one in found] == [("tumour", 125)]
