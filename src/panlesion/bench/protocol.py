@@ -1,0 +1,144 @@
+"""`BenchRow`: one row of the task table, whatever its protocol: what data it wants, which choices it takes, how it runs."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+
+from panlesion.bench.task import Arm
+from panlesion.data.publish import write_text
+from panlesion.errors import StoreError
+
+TABLE = "table.md"
+
+
+class Protocol(StrEnum):
+    """How a row is measured."""
+
+    FEW_SHOT = "few-shot segmentation"
+    PHANTOMS = "held-out phantoms"
+    UNTOUCHED = "real CTs, no adaptation"
+    ATTRIBUTES = "report attributes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Real data of a row: its folder below the root, and how somebody without it gets it."""
+
+    folder: str
+    source: str
+    get: str
+    layout: str
+
+    def check(self, root: Path) -> None:
+        """Refuse a root without the folder.
+
+        Raises:
+            StoreError: The folder is missing; the message says what to download and where it goes.
+        """
+        if not (root / self.folder).is_dir():
+            raise StoreError(
+                f"{root / self.folder} is missing. Get {self.get}; lay it out as {self.layout}; or give another --root"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """What may be chosen for a run; None leaves the row's own value."""
+
+    shots: tuple[int, ...] | None = None
+    seeds: int | None = None
+    steps: int | None = None
+    arms: tuple[str, ...] | None = None
+    spacing: float | None = None
+    cases: int | None = None
+    workers: int | None = None
+    development: bool | None = None
+
+    def given(self) -> list[str]:
+        """Names of what was chosen."""
+        return [one.name for one in fields(self) if getattr(self, one.name) is not None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """One run of a row."""
+
+    root: Path
+    checkpoint: str
+    out: Path
+    choices: Choices
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Results as text, each number with its interval and n."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+    def markdown(self) -> str:
+        """As a Markdown section."""
+        lines = [self.header, tuple("---" for _ in self.header), *self.rows]
+        table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+        return "\n\n".join([f"## {self.title}", table, *self.notes]) + "\n"
+
+
+Watch = Callable[[str, int, int], None]
+"""Told what is going on, how many parts are done, and how many there are."""
+Runner = Callable[[Asked, Watch], Sequence[Table]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchRow:
+    """A row of the task table. `takes` names the `Choices` that `run` listens to; others are refused before it starts."""
+
+    id: str
+    title: str
+    protocol: Protocol
+    run: Runner
+    takes: frozenset[str]
+    data: Dataset | None = None
+
+    def measure(self, asked: Asked, watch: Watch) -> Sequence[Table]:
+        """Run the row and leave its tables in `table.md` of the folder for results.
+
+        Raises:
+            ValueError: A choice that the row does not take.
+            StoreError: Its data are missing.
+        """
+        refused = [name for name in asked.choices.given() if name not in self.takes]
+        if refused:
+            takes = ", ".join(f"--{name}" for name in sorted(self.takes)) or "no choice"
+            raise ValueError(f"{self.id} ({self.protocol}) takes no --{' or --'.join(refused)}; it takes {takes}")
+        if self.data is not None:
+            self.data.check(asked.root)
+        asked.out.mkdir(parents=True, exist_ok=True)
+        tables = self.run(asked, watch)
+        write_text(asked.out / TABLE, self._page(asked, tables))
+        return tables
+
+    def _page(self, asked: Asked, tables: Iterable[Table]) -> str:
+        chosen = [f"{name} {getattr(asked.choices, name)}" for name in asked.choices.given()]
+        about = [
+            f"Protocol: {self.protocol}.",
+            f"Checkpoint: {asked.checkpoint}.",
+            *([f"Chosen: {'; '.join(chosen)}."] if chosen else []),
+        ]
+        if self.data is not None:
+            about.append(f"Data: {self.data.source}.")
+        return "\n".join([f"# {self.id}: {self.title}\n", " ".join(about) + "\n", *(table.markdown() for table in tables)])
+
+
+def parsed_arms(names: Sequence[str], known: Sequence[Arm]) -> tuple[Arm, ...]:
+    """Arms by their names in lower case, such as `finetuned`.
+
+    Raises:
+        ValueError: A name that is none of `known`.
+    """
+    by_name = {arm.name.lower(): arm for arm in known}
+    if unknown := [name for name in names if name not in by_name]:
+        raise ValueError(f"{', '.join(unknown)} is no arm; use some of {', '.join(by_name)}")
+    return tuple(by_name[name] for name in names)
