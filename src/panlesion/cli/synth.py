@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from panlesion.lesion.taxonomy import LesionType
     from panlesion.synth.cohort import Progress as Report
     from panlesion.synth.cohort import Summary
+    from panlesion.synth.recipe import Refining
 
 console = Console()
 
@@ -63,6 +64,11 @@ def synth(
     phantoms: Annotated[
         int, typer.Option(min=0, help="With phantom hosts: how many to draw; 0: one per case, at most 24.")
     ] = 0,
+    refine: Annotated[
+        Path | None, typer.Option(help="Refiner (from panlesion train-refiner) that redraws each lesion's grain and edge.")
+    ] = None,
+    refine_strength: Annotated[float, typer.Option(help="How much it redraws: the diffusion time, 0.05 to 0.4.")] = 0.2,
+    refine_steps: Annotated[int, typer.Option(min=1, max=100, help="Steps it takes; each costs the same time.")] = 6,
 ) -> None:
     """Synthesise lesions in healthy CTs: image, mask, organ map and a report that is true of the voxels.
 
@@ -93,6 +99,7 @@ def synth(
             stored_as=StoredAs(stored_as),
             phantoms=phantoms,
             phase=None if phase == MEASURED else Phase(phase),
+            refining=None if refine is None else _refining(refine, spacing, refine_strength, refine_steps),
         )
     started = time.monotonic()
     with _progress() as report:
@@ -118,6 +125,16 @@ def _usage() -> Iterator[None]:
         yield
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def _refining(weights: Path, spacing_mm: float, strength: float, steps: int) -> "Refining":
+    """The refiner as the recipe names it; only now torch is loaded."""
+    from panlesion.cli._extras import need_model_extra
+
+    need_model_extra("synth --refine")
+    from panlesion.synth.refine import named
+
+    return named(weights, spacing_mm=spacing_mm, strength=strength, steps=steps)
 
 
 def _types(text: str) -> tuple["LesionType", ...]:

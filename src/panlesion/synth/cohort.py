@@ -150,6 +150,10 @@ def _prepare_hosts(
 
 
 def _case_work(recipe: Recipe, out: Path, compose: Compose) -> Work:
+    if recipe.refining is not None:
+        from panlesion.synth.refine import Refinery  # loads torch, which synthesis does without otherwise
+
+        compose = partial(compose, refine=Refinery(recipe.refining, spacing_mm=recipe.spacing_mm))
     return CaseMaker(recipe=recipe, out=out, compose=compose).make
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from panlesion.ct.volume import Box, LabelMap, Vector3, Volume
+from panlesion.ct.volume import Box, Grid, LabelMap, Vector3, Volume
 from panlesion.errors import PlacementError, VerifyError
 from panlesion.lesion.report import describe, type_json
 from panlesion.lesion.taxonomy import TYPES, LesionType
@@ -28,6 +28,8 @@ FAINT_HU = 20.0
 FAINT_SDS = 2.0
 SMALL_VOXELS = 8.0
 CASE_DRAWS = 4
+REFINE_DRAWS, REFINE_STRIDE = 2, 1_000_003
+"""A refined lesion whose report is not true is redrawn with another seed, then left as it was."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,6 +53,21 @@ class Composed:
     report: dict[str, Any]
     record: dict[str, Any]
     box: Box
+
+
+class Refine(Protocol):
+    """Redraws a rendered lesion in the case it goes into; the same for the same seed. `synth.refine` has the one there is."""
+
+    def __call__(
+        self,
+        rendered: Rendered,
+        hu: NDArray[np.int16],
+        labels: NDArray[np.uint8],
+        *,
+        grid: Grid,
+        taken: NDArray[np.bool_],
+        seed: int,
+    ) -> Rendered: ...
 
 
 def draw_lesion(
@@ -127,11 +144,19 @@ def _as_hu(hu: NDArray[np.float32]) -> NDArray[np.int16]:
     return np.clip(np.rint(hu), *HU_RANGE).astype(np.int16)
 
 
-def make_case(host: Host, types: Sequence[LesionType], rng: np.random.Generator, *, wanted: Wanted | None = None) -> Composed:
+def make_case(
+    host: Host,
+    types: Sequence[LesionType],
+    rng: np.random.Generator,
+    *,
+    wanted: Wanted | None = None,
+    refine: Refine | None = None,
+) -> Composed:
     """Draw, render and verify a case with one lesion per entry of `types`.
 
     A lesion whose report is not true of its voxels is drawn again, at most `CASE_DRAWS` times. When a later one of several
-    finds no place, the case has fewer; the first must.
+    finds no place, the case has fewer; the first must. With `refine`, each is redrawn once it has passed; one whose report
+    would not be true any more stays as it was, which its record says. No number is drawn for that: the lesions are the same.
 
     Raises:
         PlacementError: The host has no room for the first lesion.
@@ -152,12 +177,15 @@ def make_case(host: Host, types: Sequence[LesionType], rng: np.random.Generator,
             if not plans:
                 raise
             continue
+        refined: dict[str, Any] = {}
+        if refine is not None:
+            rendered, check, refined = _refined(refine, rendered, check, host, hu, labels, lesion, wanted)
         hu[rendered.box.slices], labels[rendered.box.slices] = rendered.hu, rendered.labels
         lesion[rendered.box.slices] |= rendered.mask
         measured = check.attributes
         plans.append(rendered.plan)
         reports.append(describe(rendered.plan.spec, measured.size.extent_voxels, check.centre_ijk, measured.mean_hu))
-        rows.append({"plan": to_json(rendered.plan), "measured": measured.as_dict(), "draws": draws})
+        rows.append({"plan": to_json(rendered.plan), "measured": measured.as_dict(), "draws": draws} | refined)
         changed = rendered.box if changed is None else _around(changed, rendered.box)
     assert changed is not None
     grid, organs = host.ct.grid, LabelMap(labels=labels, grid=host.ct.grid)
@@ -194,6 +222,30 @@ def _draw_verified(
             return rendered, check, draw
         failures = check.failures
     raise VerifyError(f"{CASE_DRAWS} draws of a {type} in {host.id} were not true to their report; last: {'; '.join(failures)}")
+
+
+def _refined(
+    refine: Refine,
+    rendered: Rendered,
+    check: Check,
+    host: Host,
+    hu: NDArray[np.int16],
+    labels: NDArray[np.uint8],
+    taken: NDArray[np.bool_],
+    wanted: Wanted | None,
+) -> tuple[Rendered, Check, dict[str, Any]]:
+    """The lesion redrawn where that leaves its report true, else as it was; and what the record says of it."""
+    failures: list[str] = []
+    for draw in range(REFINE_DRAWS):
+        # Of the plan's own seed, not of the case's generator: what is drawn next must not depend on refining.
+        seed = (rendered.plan.matter.noise_seed + draw * REFINE_STRIDE) % 2**31
+        finer = refine(rendered, hu, labels, grid=host.ct.grid, taken=taken, seed=seed)
+        again = verify(finer, host, hu, labels)
+        finer, again = settled_surface(finer, again, max(host.ct.grid.spacing_mm), wanted)
+        if not again.failures:
+            return finer, again, {"refined": {"kept": True, "seed": seed, "draws": draw + 1}}
+        failures = again.failures
+    return rendered, check, {"refined": {"kept": False, "draws": REFINE_DRAWS, "failures": failures}}
 
 
 def settled_surface(rendered: Rendered, check: Check, voxel_mm: float, wanted: Wanted | None = None) -> tuple[Rendered, Check]:

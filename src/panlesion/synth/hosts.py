@@ -34,7 +34,7 @@ class HostFiles:
     @property
     def source(self) -> dict[str, Any]:
         """What tells this host from another of the same name: its files' names and bytes."""
-        return {"ct": _files(self.ct), "organs": _files(self.organs), "numbering": self.numbering.value}
+        return {"ct": file_sizes(self.ct), "organs": file_sizes(self.organs), "numbering": self.numbering.value}
 
     @property
     def group(self) -> str:
@@ -44,7 +44,8 @@ class HostFiles:
 HostSource = HostFiles | HostPhantom
 
 
-def _files(path: Path) -> dict[str, int]:
+def file_sizes(path: Path) -> dict[str, int]:
+    """Bytes of a file, or of all files of a folder together, by name."""
     if path.is_file():
         return {path.name: path.stat().st_size}
     files = [file for file in path.rglob("*") if file.is_file()]

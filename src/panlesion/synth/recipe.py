@@ -15,12 +15,37 @@ PHANTOM = "phantom"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Refining:
+    """Which refiner redraws the lesions, and how much: see `synth.refine`.
+
+    `weights` is where its file lies here, `sha256` what it is. `strength` is the time, 0 … 1, to which noise is added, `steps`
+    in how many steps it is taken away.
+    """
+
+    weights: str
+    sha256: str
+    strength: float = 0.2
+    steps: int = 6
+
+    def __post_init__(self) -> None:
+        if not 0 < self.strength <= 1:
+            raise ValueError(f"strength is {self.strength}; it must be above 0 and at most 1")
+        if not 1 <= self.steps <= 100:
+            raise ValueError(f"steps is {self.steps}; it must be from 1 to 100")
+
+    def to_json(self) -> dict[str, Any]:
+        """What decides bytes: not where the file lies."""
+        return {"sha256": self.sha256, "strength": self.strength, "steps": self.steps}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Everything that decides the bytes of a cohort.
 
     `hosts` is "phantom" or a folder. `size_voxels` is the edge of each case's cube; 0 keeps the host's whole field of
     view. `lesions` is the smallest and the largest number of lesions of a case, None for as many as its type has.
-    `phantoms` is how many are drawn. `phase` is that of all hosts, None to measure each.
+    `phantoms` is how many are drawn. `phase` is that of all hosts, None to measure each. `refining` is off
+    unless given.
     """
 
     hosts: str
@@ -34,6 +59,7 @@ class Recipe:
     stored_as: StoredAs = StoredAs.FULL
     phantoms: int = 0
     phase: Phase | None = None
+    refining: Refining | None = None
 
     def __post_init__(self) -> None:
         if not self.types:
@@ -77,4 +103,6 @@ class Recipe:
             "phase": None if self.phase is None else self.phase.value,
             "format": self.stored_as.value,
             "sources": {name: dict(source) for name, source in sources.items()},
+            # Without a refiner the recipe reads as it did before there were any: those cohorts can go on.
+            **({} if self.refining is None else {"refiner": self.refining.to_json()}),
         }

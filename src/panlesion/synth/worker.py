@@ -1,7 +1,7 @@
 """What a worker does with one case: open the host, cut the field of view, compose, write."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from panlesion.synth.crop import draw_crop
 from panlesion.synth.host import Host
 from panlesion.synth.recipe import Recipe
 
-Compose = Callable[[Host, Sequence[LesionType], np.random.Generator], Composed]
+Compose = Callable[..., Composed]
+"""Called with a `Host`, the types of its lesions, a generator and, where the recipe has one, `refine`."""
 
 HOST_CACHE_BYTES = 250_000_000
 """Voxels of opened hosts a worker keeps (3 bytes each): three phantoms or one long CT, to stay below 1.5 GB in all."""
@@ -140,6 +141,7 @@ class CaseMaker:
             "lesions": lesion_rows(composed),
             "checks": list(voxel_checks(composed.image.hu, composed.label.labels, composed.organs.labels)),
             "composed": composed.record,
+            **({} if self.recipe.refining is None else {"refiner": self.recipe.refining.to_json()}),
         }
 
 
