@@ -21,6 +21,8 @@ def test_plot_draws_a_runs_curves(tmp_path):
     ("words", "says"),
     [
         (("pretrain", "--recipe", "mega", "out"), "nano, pasta"),
+        (("pretrain", "--stage", "2", "--recipe", "mega", "--start-from", "nano", "out"), "nano, pasta"),
+        (("pretrain", "--stage", "2", "out"), "needs a network"),
         (("bench", "run", "brains", "--data", ".", "--out", "out"), "sts"),
         (("bench", "run", "sts", "--data", ".", "--out", "out", "--shots", "one"), "list of numbers"),
         (("plot", "nowhere"), "journal.jsonl is missing"),

@@ -4,7 +4,9 @@ The values of `Shape`, `Density`, `Heterogeneity`, `Surface` and `Invasion` are 
 loader reads them: the position of a value is its class index.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class Shape(StrEnum):
@@ -35,6 +37,12 @@ class Surface(StrEnum):
 class Invasion(StrEnum):
     NOT_CLOSE = "No close relationship with adjacent structures"
     CLOSE = "Close relationship with adjacent structures"
+
+
+READINGS: Mapping[str, type[StrEnum]] = MappingProxyType(
+    {"shape": Shape, "density": Density, "heterogeneity": Heterogeneity, "surface": Surface, "invasion": Invasion}
+)
+"""The attributes that every report has a class of, by the names of `LesionSpec`'s fields, in the order of PASTA's loader."""
 
 
 class Feature(StrEnum):

@@ -6,26 +6,30 @@ from types import MappingProxyType
 import torch
 from torch import Tensor, nn
 
-from panlesion.lesion.vocabulary import Density, Heterogeneity, Invasion, Shape, Surface
+from panlesion.lesion.vocabulary import READINGS
 from panlesion.nets.blocks import NEGATIVE_SLOPE
+from panlesion.nets.look import Look
 from panlesion.nets.preset import Preset
 
-ATTRIBUTES: Mapping[str, int] = MappingProxyType(
-    {
-        "shape": len(Shape),
-        "density": len(Density),
-        "heterogeneity": len(Heterogeneity),
-        "surface": len(Surface),
-        "invasion": len(Invasion),
-    }
-)
+ATTRIBUTE_HEAD = "attributes"
+"""What the head on report attributes is called among a model's heads."""
+_LEAST_SPREAD = 1e-3
+
+ATTRIBUTES: Mapping[str, int] = MappingProxyType({name: len(classes) for name, classes in READINGS.items()})
 """Attribute → number of classes, in the order of the logits; class indices are positions in `lesion.vocabulary`."""
 
 
 class Head(nn.Sequential):
-    """F → F/2 → F/4 → outputs with LeakyReLU, the shape of the published 1024 → 512 → 256 → n."""
+    """F → F/2 → F/4 → outputs with LeakyReLU, the shape of the published 1024 → 512 → 256 → n.
 
-    def __init__(self, features: int, outputs: int) -> None:
+    `look` says which crop of a lesion and which parts of the encoder it reads; without, the feature vector. What a look
+    gathers differs in scale from level to level, so such a head keeps mean and spread of its inputs, see `adjust`.
+    """
+
+    middle: Tensor
+    scale: Tensor
+
+    def __init__(self, features: int, outputs: int, look: Look | None = None) -> None:
         super().__init__(
             nn.Linear(features, features // 2),
             nn.LeakyReLU(NEGATIVE_SLOPE),
@@ -33,11 +37,34 @@ class Head(nn.Sequential):
             nn.LeakyReLU(NEGATIVE_SLOPE),
             nn.Linear(features // 4, outputs),
         )
+        self.look = look
+        if look is not None:
+            self.register_buffer("middle", torch.zeros(features))
+            self.register_buffer("scale", torch.ones(features))
+
+    @torch.no_grad()
+    def adjust(self, vectors: Tensor) -> None:
+        """Take mean and spread of the inputs from vectors (N, F)."""
+        self.middle.copy_(vectors.mean(dim=0))
+        self.scale.copy_(vectors.std(dim=0).clamp(min=_LEAST_SPREAD))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, F) → (B, outputs)."""
+        x = x if self.look is None else (x - self.middle) / self.scale
+        out: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+        return out
 
 
-def attribute_head(preset: Preset) -> Head:
-    """Logits of all report attributes side by side, see `ATTRIBUTES`."""
-    return Head(preset.feature_size, sum(ATTRIBUTES.values()))
+def attribute_head(preset: Preset, look: Look | None = None) -> Head:
+    """Logits of all report attributes side by side, see `ATTRIBUTES`.
+
+    Raises:
+        ValueError: A network of this preset cannot look so.
+    """
+    if look is None:
+        return Head(preset.feature_size, sum(ATTRIBUTES.values()))
+    look.check(preset)
+    return Head(look.size(preset), sum(ATTRIBUTES.values()), look)
 
 
 def detection_head(preset: Preset) -> Head:
