@@ -52,7 +52,7 @@ class AttributeBench:
 
     seed: int = 0
     train_bodies: int = 40
-    test_bodies: int = 20
+    test_bodies: int = 30
     scans: int = 1
     lesions_per_scan: int = 15
     views: int = 2
@@ -73,11 +73,14 @@ class AttributeBench:
         """The lesions of one part, at the spacing that the model's head looks at."""
         look = look_of(model)
         # Room to turn the crop; the two parts' seeds are apart from each other and from those that runs are given.
-        size = -(-look.crop_voxels * 5 // 3 // 2) * 2
         spacing = (look.spacing_mm, look.spacing_mm)
         seed = 2 * self.seed + (part == TEST) + 0x6265_0000
         return LesionCrops(
-            seed=seed, spacing_mm=spacing, size_voxels=size, scans=self.scans, lesions_per_scan=self.lesions_per_scan
+            seed=seed,
+            spacing_mm=spacing,
+            size_voxels=2 * look.crop_voxels,
+            scans=self.scans,
+            lesions_per_scan=self.lesions_per_scan,
         )
 
 

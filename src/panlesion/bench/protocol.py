@@ -23,22 +23,24 @@ class Protocol(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """Real data of a row: its folder below the root, and how somebody without it gets it."""
+    """Real data of a row: its folders below the root, and how somebody without them gets them."""
 
-    folder: str
+    folders: tuple[str, ...]
     source: str
     get: str
     layout: str
 
     def check(self, root: Path) -> None:
-        """Refuse a root without the folder.
+        """Refuse a root without the folders.
 
         Raises:
-            StoreError: The folder is missing; the message says what to download and where it goes.
+            StoreError: One is missing; the message says what to download and where it goes.
         """
-        if not (root / self.folder).is_dir():
+        missing = [str(root / folder) for folder in self.folders if not (root / folder).is_dir()]
+        if missing:
             raise StoreError(
-                f"{root / self.folder} is missing. Get {self.get}; lay it out as {self.layout}; or give another --root"
+                f"{', '.join(missing)} not found. Get {self.get}; lay it out below --root as {self.layout}; "
+                "or give another --root"
             )
 
 

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
 
+from panlesion.bench import untouched
 from panlesion.bench.few_shot_table import run_task
 from panlesion.bench.nodule_attributes import run_nodule_attributes
 from panlesion.bench.protocol import BenchRow, Dataset, Protocol
 from panlesion.bench.task import Arm, BenchTask
+from panlesion.bench.unadapted import run_phantoms, run_real, run_synthetic_attributes
 from panlesion.data.sources import lidc_nodules, sts
 from panlesion.lesion.taxonomy import LesionType
 from panlesion.nets.classes import OTHER_MASS
@@ -26,13 +28,13 @@ LIDC = BenchTask(
 FEW_SHOT_CHOICES = frozenset({"shots", "seeds", "steps", "arms", "spacing", "cases", "workers"})
 
 STS_DATA = Dataset(
-    folder="sts",
+    folders=("sts",),
     source="Vallières et al. 2015, TCIA Soft-tissue-Sarcoma, CC BY 3.0",
     get="the CTs and GTV masks of the collection Soft-tissue-Sarcoma (https://doi.org/10.7937/K9/TCIA.2015.7GO2GSKS)",
     layout="sts/STS_xxx/ct.nii.gz and sts/STS_xxx/ct_gtv.nii.gz, one folder a patient, image and mask on one grid",
 )
 LIDC_DATA = Dataset(
-    folder="lidc_nodules",
+    folders=("lidc_nodules",),
     source="LIDC-IDRI (Armato et al. 2011), CC BY 3.0, in the cubes of NODE21",
     get=(
         "nodule_patches (…_dcm_n.mha and …_seg_n.mha) from https://github.com/node21challenge/node21_generation_baseline "
@@ -42,6 +44,13 @@ LIDC_DATA = Dataset(
         "lidc_nodules/image/NAME.nii.gz, lidc_nodules/label/NAME.nii.gz and lidc_nodules/index.csv with a row for each NAME: "
         f"file, lidc_patient, readers, {', '.join(lidc_nodules.Score)} (medians, blank where unknown)"
     ),
+)
+
+REAL_DATA = Dataset(
+    folders=tuple(untouched.SCANS),
+    source="; ".join(scan.source for scan in untouched.SCANS.values()),
+    get="the three scans: " + "; ".join(f"{scan.id} ({scan.source})" for scan in untouched.SCANS.values()),
+    layout=", ".join(file for scan in untouched.SCANS.values() for file in scan.files),
 )
 
 
@@ -59,9 +68,31 @@ _ROWS = (
         id="lidc-attributes",
         title="Margin, texture and spiculation of lung nodules against radiologists",
         protocol=Protocol.ATTRIBUTES,
-        run=partial(run_nodule_attributes, LIDC_DATA.folder),
+        run=partial(run_nodule_attributes, LIDC.folder),
         takes=frozenset({"arms", "cases"}),
         data=LIDC_DATA,
+    ),
+    BenchRow(
+        id="phantoms",
+        title="Held-out phantoms: every type's lesions, and lesion-free bodies",
+        protocol=Protocol.PHANTOMS,
+        run=run_phantoms,
+        takes=frozenset({"cases", "workers"}),
+    ),
+    BenchRow(
+        id="real",
+        title="Real CTs as they are: one nodule, and false positives where no tumour is known",
+        protocol=Protocol.UNTOUCHED,
+        run=run_real,
+        takes=frozenset(),
+        data=REAL_DATA,
+    ),
+    BenchRow(
+        id="attributes",
+        title="Report attributes of held-out synthetic lesions, shuffled labels beside",
+        protocol=Protocol.ATTRIBUTES,
+        run=run_synthetic_attributes,
+        takes=frozenset({"cases", "workers"}),
     ),
 )
 ROWS: Mapping[str, BenchRow] = MappingProxyType({row.id: row for row in _ROWS})

@@ -27,7 +27,7 @@ def list_rows() -> None:
 
     table = Table("id", "what, and how measured", "data below --root", "takes")
     for row in ROWS.values():
-        data = f"{row.data.folder}/\n{row.data.source}" if row.data else "drawn when run"
+        data = f"{', '.join(row.data.folders)}\n{row.data.source}" if row.data else "drawn when run"
         table.add_row(row.id, f"{row.title}\n{row.protocol}", data, " ".join(f"--{name}" for name in sorted(row.takes)))
     console.print(table)
 

@@ -1,0 +1,66 @@
+"""Rows that take a checkpoint as it is: held-out phantoms, real CTs, attributes of held-out synthetic lesions."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from panlesion.bench import held_out, held_out_report, untouched
+from panlesion.bench.attributes import AttributeBench, results, run_attributes
+from panlesion.bench.protocol import Asked, Table, Watch
+from panlesion.nets.checkpoint import load_model
+
+
+def _table(title: str, head_and_cells: tuple[Sequence[str], Sequence[Sequence[str]]], *notes: str) -> Table:
+    head, cells = head_and_cells
+    return Table(title=title, header=tuple(head), rows=tuple(tuple(line) for line in cells), notes=notes)
+
+
+def run_phantoms(asked: Asked, watch: Watch) -> list[Table]:
+    """Held-out phantoms; `cases` is the number of test scans of each type and half the number of validation scans.
+
+    Raises:
+        PanlesionError: As `run_held_out`, or the checkpoint cannot be read.
+    """
+    plan, cases = held_out.HeldOut(), asked.choices.cases
+    if cases is not None:
+        plan = replace(plan, per_type=cases, lesion_free=5 * cases, validation_per_type=max(1, cases // 2))
+    rows = held_out.run_held_out(load_model(asked.checkpoint), plan, asked.out, workers=asked.choices.workers or 1, watch=watch)
+    held_out.write_sheets(asked.out, rows)
+    point = held_out_report.choose_operating_point(rows)
+    points = (held_out_report.ARGMAX, point) if point != held_out_report.ARGMAX else (point,)
+    tables = [
+        _table(f"Test scans with one lesion, findings counted: {one}", held_out_report.table(rows, one)) for one in points
+    ]
+    free = _table("Lesion-free scans", held_out_report.lesion_free_table(rows, points))
+    note = "95 % intervals over scans; the operating point is chosen on validation scans only."
+    return [*tables, replace(free, notes=(note,))]
+
+
+def run_real(asked: Asked, watch: Watch) -> list[Table]:
+    """Real CTs that nothing was adapted to, and every finding in them.
+
+    Raises:
+        PanlesionError: As `run_untouched`, or the checkpoint cannot be read.
+    """
+    rows = untouched.run_untouched(asked.root, load_model(asked.checkpoint), asked.out, watch=watch)
+    note = "Three single scans: how the network fails, not how often; hence no interval."
+    findings = [_table(f"Findings in {row.id}: {row.title}", untouched.findings_table(row)) for row in rows]
+    return [_table("Real CTs, no adaptation", untouched.table(rows), note), *findings]
+
+
+def run_synthetic_attributes(asked: Asked, watch: Watch) -> list[Table]:
+    """Attributes of held-out synthetic lesions; `cases` is the number of test bodies and half the number of training bodies.
+
+    Raises:
+        PanlesionError: As `run_attributes`, or the checkpoint cannot be read.
+    """
+    plan, cases = AttributeBench(), asked.choices.cases
+    if cases is not None:
+        plan = replace(plan, test_bodies=cases, train_bodies=2 * cases)
+    rows = run_attributes(load_model(asked.checkpoint), plan, asked.out, workers=asked.choices.workers or 1, watch=watch)
+    lines = [
+        (one.attribute, str(one.arm), str(one.naming.lesions), str(one.naming.accuracy), str(one.naming.balanced))
+        for one in results(rows)
+    ]
+    head = ("attribute", "who answers", "lesions", "accuracy (95 %)", "balanced accuracy (95 %)")
+    note = "Intervals resample drawn bodies, n of them."
+    return [_table("Attributes of held-out synthetic lesions", (head, lines), note)]
