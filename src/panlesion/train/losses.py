@@ -71,6 +71,9 @@ class _GroupLoss(torch.autograd.Function):
     k known voxels, O, M, N a class's overlap, probability mass and voxels, Dice D = (2 O + s) / (M + N + s), w one over the
     number of Dice terms, the loss changes with p_c by q_c = k w (D_c - 2 [t = c]) / (M_c + N_c + s), and with the logits by
     p_c (q_c - Σ_j p_j q_j) beside the cross-entropy's v (p_c - [t = c]), v the voxel's share of its weight.
+
+    Of several processes each has a part of the batch. The sums are those of the whole batch, so that the loss does not
+    depend on how many there are; its gradient is times their number, since it is averaged over them afterwards.
     """
 
     @staticmethod
@@ -82,20 +85,22 @@ class _GroupLoss(torch.autograd.Function):
         index = torch.where(known, target, torch.zeros_like(target)).long()
         weight = known.float()
         own = logp.gather(1, index)
-        surprise = -(own * weight).sum()
-        p, own = logp.exp_(), own.exp_().mul_(weight)
         # Counted in float64: float32 adds up half a million voxels one by one to four digits only.
-        flat = index.flatten()
-        voxels = torch.bincount(flat, weight.flatten().double(), classes).float()
-        overlap = torch.bincount(flat, own.flatten().double(), classes).float()
+        flat, counts = index.flatten(), weight.flatten().double()
+        voxels = torch.bincount(flat, counts, classes)
+        surprise = torch.bincount(flat, -own.flatten() * counts, classes)
+        p, own = logp.exp_(), own.exp_().mul_(weight)
+        overlap = torch.bincount(flat, own.flatten().double(), classes)
         mass = torch.matmul(p, weight.transpose(1, 2)).sum(0)[:, 0]
         found = ((1 - p[:, :1]) * (weight * (index > 0))).sum()
-        sums = torch.cat([torch.stack([surprise, weight.sum(), found]), voxels, overlap, mass])
+        sums = torch.cat([voxels, surprise, overlap, mass.double(), found.double()[None]])
         ctx.world = _add_up(sums)
-        surprise, n_known, found = sums[:3].unbind()
-        voxels, overlap, mass = sums[3:].view(3, classes).unbind()
-        per_voxel = 1 / n_known.clamp(min=1)
-        ce = surprise * per_voxel
+        voxels, surprise, overlap, mass = sums[:-1].float().view(4, classes).unbind()
+        found, n_known = sums[-1].float(), voxels.sum()
+        rarity = torch.where(voxels > 0, voxels / n_known.clamp(min=1), 1.0) ** -balance
+        share_of_ce = rarity / (rarity * voxels).sum().clamp(min=1)
+        ce = (share_of_ce * surprise).sum()
+        share_of_ce = share_of_ce[index] * weight
         present = (voxels > 0).float()
         present[0] = 0
         bottom = mass + voxels + SMOOTH
