@@ -1,5 +1,7 @@
 """A small few-shot task; in a file of its own, so that worker processes can import it."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from panlesion.bench.task import BenchTask
@@ -22,3 +24,13 @@ def made_cases(_root, *, spacing_mm):
 
 
 TASK = BenchTask(id="made", read=made_cases, folder="made", classes=("box",), start_from=OTHER_MASS, spacing_mm=3.0)
+
+
+def paired_cases(_root, *, spacing_mm):
+    """Two cases of every patient."""
+    for case in made_cases(_root, spacing_mm=spacing_mm):
+        yield replace(case, id=f"{case.id}a")
+        yield replace(case, id=f"{case.id}b")
+
+
+PAIRS = replace(TASK, id="pairs", read=paired_cases)

@@ -1,17 +1,19 @@
+import json
 import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from few_shot_made import TASK
+from few_shot_made import PAIRS, TASK, made_cases
 from runs_made import TINY, tiny_fit
 
-from panlesion.bench.baselines import centre_ball
-from panlesion.bench.few_shot import FewShot, Row, read_rows, run_few_shot
-from panlesion.bench.few_shot_table import gain, summary
+from panlesion.bench.few_shot import FewShot, Row, read_rows, run_few_shot, segment
 from panlesion.bench.registry import STS
 from panlesion.bench.task import Arm
+from panlesion.ct.volume import Volume
+from panlesion.errors import StoreError, TrainingError
+from panlesion.measure.overlap import dice
 from panlesion.nets.classes import pan_tumour_classes
 from panlesion.nets.model import Model, ModelInfo
 from panlesion.train.finetune import Finetune
@@ -70,18 +72,86 @@ def test_a_line_cut_by_a_kill_is_dropped_and_its_job_run_again(whole, model, tmp
     assert sorted(again, key=key) == sorted(rows, key=key)
 
 
-def test_the_ball_has_the_volume_it_was_given():
-    ball = centre_ball((40, 40, 40), 2.0, 30.0)
-    assert ball.sum() * 0.008 == pytest.approx(30.0, rel=0.03)
-    assert np.abs(np.argwhere(ball).mean(axis=0) - 19.5).max() < 1e-9
+def test_rows_do_not_depend_on_the_number_of_workers(whole, model, tmp_path):
+    _, rows = whole
+    some = plan(seeds=1, arms=(Arm.BALL, Arm.SCRATCH))
+    found = run_few_shot(TASK, tmp_path, model, some, tmp_path, workers=2)
+    assert found == [row for row in rows if row.seed == 0 and row.arm in (Arm.BALL, Arm.SCRATCH)]
+    assert found == read_rows(tmp_path)
 
 
-def test_a_gain_is_paired():
-    rows = [Row(arm=Arm.FINETUNED, shots=1, seed=0, patient=str(n), case=str(n), dice=0.1 * n + 0.2) for n in range(5)]
-    rows += [replace(row, arm=Arm.SCRATCH, dice=row.dice - 0.05) for row in rows]
-    found = gain(rows, Arm.FINETUNED, Arm.SCRATCH, 1)
-    assert (found.mean, found.low, found.high) == pytest.approx((0.05, 0.05, 0.05))
-    assert [(arm, shots) for arm, shots, _ in summary(rows)] == [(Arm.SCRATCH, 1), (Arm.FINETUNED, 1)]
+def test_rows_of_other_steps_weights_or_spacing_are_not_mixed(whole, model):
+    out, _ = whole
+    other = plan(finetune=Finetune(fit=tiny_fit(4), patch_voxels=16))
+    with pytest.raises(StoreError, match=r"another finetune\.fit"):
+        run_few_shot(TASK, out, model, other, out)
+    with pytest.raises(StoreError, match="another spacing_mm"):
+        run_few_shot(TASK.at(6.0), out, model, plan(), out)
+    torch.manual_seed(1)
+    with pytest.raises(StoreError, match="another model"):
+        run_few_shot(TASK, out, Model(model.info), plan(), out)
+
+
+def test_rows_without_a_case_are_those_of_tasks_with_one_case_a_patient(tmp_path):
+    old = {"arm": "scratch", "shots": 1, "seed": 0, "patient": "STS_001", "dice": 0.5}
+    (tmp_path / "results.jsonl").write_text(json.dumps(old) + "\n")
+    assert read_rows(tmp_path) == [Row(arm=Arm.SCRATCH, shots=1, seed=0, patient="STS_001", case="STS_001", dice=0.5)]
+
+
+def test_a_patients_cases_stay_together(model, tmp_path):
+    rows = run_few_shot(PAIRS, tmp_path, model, plan(arms=(Arm.BALL, Arm.THRESHOLD), seeds=3), tmp_path)
+    for seed in range(3):
+        tested = {row.case for row in rows if row.seed == seed}
+        assert tested == {f"case_{n}{m}" for n in {name[5] for name in tested} for m in "ab"}
+    assert {row.shots for row in rows if row.arm is Arm.BALL} == {1, 2}
+    assert {row.shots for row in rows if row.arm is Arm.THRESHOLD} == {0, 1, 2}
+
+
+def test_reserved_patients_are_tested_on_in_development_only(model, tmp_path):
+    task = replace(TASK, reserved=3)
+    balls = {"arms": (Arm.BALL,), "shots": (1,), "seeds": 3}
+    compared, development = (
+        {row.patient for row in run_few_shot(task, tmp_path, model, plan(development=chosen, **balls), tmp_path / str(chosen))}
+        for chosen in (False, True)
+    )
+    assert compared
+    assert development
+    assert not compared & development
+
+
+def test_fewer_test_patients_are_the_first_of_all(whole, model, tmp_path):
+    _, rows = whole
+    few = run_few_shot(TASK, tmp_path, model, plan(patients=1, arms=(Arm.BALL,)), tmp_path)
+    assert len({row.patient for row in few if row.seed == 0}) == 1
+    assert set(few) < set(rows)
+
+
+def test_a_mask_found_at_another_spacing_lies_where_the_lesion_is(model):
+    class Bright(torch.nn.Module):
+        info, intensity = replace(model.info, spacing_mm=2.0), model.intensity
+
+        def __init__(self):
+            super().__init__()
+            self.any = torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, x):
+            middle = x.min() + (x.max() - x.min()) / 2
+            return torch.cat([middle - x, x - middle], dim=1)
+
+    case = next(made_cases(None, spacing_mm=1.0))
+    image = Volume(hu=np.where(case.label.labels > 0, 200, -200).astype(np.int16), grid=case.ct.grid)
+    truth = case.label.labels > 0
+    found = segment(Bright(), replace(case, ct=image))
+    assert found.shape == truth.shape
+    assert dice(found, truth) > 0.85
+    assert np.abs(np.argwhere(found).mean(axis=0) - np.argwhere(truth).mean(axis=0)).max() < 0.5
+
+
+def test_a_job_that_fails_ends_the_comparison_with_its_name_and_keeps_what_is_done(model, tmp_path):
+    broken = plan(finetune=Finetune(fit=tiny_fit(3), patch_voxels=15), arms=(Arm.BALL, Arm.FINETUNED), seeds=1, shots=(1,))
+    with pytest.raises(TrainingError, match="fine-tuned, 1 shots, repetition 1"):
+        run_few_shot(TASK, tmp_path, model, broken, tmp_path)
+    assert {row.arm for row in read_rows(tmp_path)} == {Arm.BALL}
 
 
 @pytest.mark.realdata

@@ -146,6 +146,7 @@ class _Bench:
 
 
 def _make_work(blob: bytes) -> Callable[[FewShotJob], list[Row]]:
+    # one line a fine-tuning about its precision would tear the caller's progress bar
     bench: _Bench = pickle.loads(blob)
     cases = bench.task.cases(bench.root)
     return lambda job: _rows(bench, cases, job)
