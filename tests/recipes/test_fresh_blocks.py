@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 
-from panlesion.ct.volume import Box, standard_grid
 from panlesion.lesion.taxonomy import LesionType
 from panlesion.nets.classes import ANATOMY_LABELS, OTHER_MASS, lesion_class
-from panlesion.recipes.fresh_blocks import FreshBlocks, cube, overlap
+from panlesion.recipes.fresh_blocks import FreshBlocks
 from panlesion.train.losses import IGNORE
 
 SMALL = {"seed": 3, "spacing_mm": (4.0, 4.0), "size_voxels": 40, "scans": 1, "healthy_per_scan": 1, "masses_per_scan": 1}
@@ -56,21 +55,3 @@ def test_the_same_number_gives_the_same_block(limbs):
     assert np.array_equal(made.targets, again.targets)
     assert made.rows == again.rows
     assert not np.array_equal(made.hu, other.hu)
-
-
-def test_what_two_boxes_share_is_the_same_voxels_in_both():
-    whole = np.arange(20**3).reshape(20, 20, 20)
-    a, b = Box(start=(2, 3, 4), stop=(12, 13, 14)), Box(start=(8, 0, 10), stop=(18, 9, 20))
-    here, there = overlap(a, b)
-    assert np.array_equal(whole[a.slices][here], whole[b.slices][there])
-    assert whole[a.slices][here].shape == (4, 6, 4)
-    apart = overlap(a, Box(start=(15, 15, 15), stop=(18, 18, 18)))
-    assert whole[a.slices][apart[0]].size == 0
-
-
-def test_a_cube_is_centred_and_may_leave_the_grid():
-    grid = standard_grid((30, 30, 30), 2.0)
-    x, y, z = grid.to_xyz((1.0, 15.0, 29.0)).tolist()
-    box = cube(grid, (x, y, z), 10)
-    assert box.start == (-4, 10, 24)
-    assert box.shape == (10, 10, 10)

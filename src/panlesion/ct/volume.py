@@ -72,6 +72,26 @@ class Box:
         stop = tuple(b + d for b, d in zip(self.stop, by, strict=True))
         return type(self)(start=(start[0], start[1], start[2]), stop=(stop[0], stop[1], stop[2]))
 
+    @classmethod
+    def cube(cls, middle: Index3, side: int) -> Self:
+        """The cube with `middle` at its own index `side // 2`; may leave the grid."""
+        i, j, k = (n - side // 2 for n in middle)
+        return cls(start=(i, j, k), stop=(i + side, j + side, k + side))
+
+    def joined(self, other: "Box") -> Self:
+        """The smallest box that holds both."""
+        start = tuple(min(a, b) for a, b in zip(self.start, other.start, strict=True))
+        stop = tuple(max(a, b) for a, b in zip(self.stop, other.stop, strict=True))
+        return type(self)(start=(start[0], start[1], start[2]), stop=(stop[0], stop[1], stop[2]))
+
+    def shared(self, other: "Box") -> tuple[tuple[slice, slice, slice], tuple[slice, slice, slice]]:
+        """What two boxes have in common, as slices into an array of this one and into one of the other; empty if nothing."""
+        start = [max(a, b) for a, b in zip(self.start, other.start, strict=True)]
+        stop = [max(a, min(b, c)) for a, b, c in zip(start, self.stop, other.stop, strict=True)]
+        both = type(self)(start=(start[0], start[1], start[2]), stop=(stop[0], stop[1], stop[2]))
+        (a, b, c), (d, e, f) = self.start, other.start
+        return both.shifted((-a, -b, -c)).slices, both.shifted((-d, -e, -f)).slices
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Grid:

@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 
 from panlesion.ct.standardise import standardise
-from panlesion.ct.volume import Box, Index3, Volume
+from panlesion.ct.volume import Box, Volume
 from panlesion.errors import CheckpointError, OrganMapError
 from panlesion.nets.heads import ATTRIBUTE_HEAD, ATTRIBUTES, Head, split_attributes
 from panlesion.nets.look import Look, Pooling
@@ -82,13 +82,7 @@ def lesion_crop(ct: Volume, lesion: NDArray[np.bool_], look: Look) -> tuple[NDAr
     part = ct.crop(near)
     full = Volume(hu=lesion[near.slices].astype(np.int16) * np.int16(_FULL), grid=part.grid)
     standard, share = standardise(part, look.spacing_mm), standardise(full, look.spacing_mm)
-    at = np.rint(standard.grid.to_ijk(ct.grid.to_xyz(np.array(middle)))).astype(int) - look.crop_voxels // 2
-    i, j, k = (int(n) for n in at)
-    cube = _cube((i, j, k), look.crop_voxels)
+    i, j, k = np.rint(standard.grid.to_ijk(ct.grid.to_xyz(np.array(middle)))).astype(int).tolist()
+    cube = Box.cube((i, j, k), look.crop_voxels)
     # `Volume.crop` pads with air, which in a share means no lesion.
     return standard.crop(cube).hu, share.crop(cube).hu.clip(0, _FULL).astype(np.float32) / np.float32(_FULL)
-
-
-def _cube(start: Index3, side: int) -> Box:
-    i, j, k = start
-    return Box(start=(i, j, k), stop=(i + side, j + side, k + side))

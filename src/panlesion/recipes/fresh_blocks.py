@@ -10,19 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from panlesion.ct.phase import Phase
 from panlesion.ct.volume import Box, Grid, LabelMap, Vector3, Volume
 from panlesion.data.patches import Block
 from panlesion.errors import PlacementError
 from panlesion.lesion.taxonomy import LesionType
 from panlesion.nets.classes import ANATOMY_LABELS, OTHER_MASS, anatomy_table, lesion_class
-from panlesion.phantom.body import draw_body, render_body, standard_grid_for
 from panlesion.phantom.limb.limb import make_limb
 from panlesion.phantom.limb.render import Compartment
-from panlesion.phantom.paint import draw_paint, render_paint
-from panlesion.phantom.scanner import draw_scanner, render_scan
 from panlesion.phantom.tissue import Tissue
 from panlesion.synth.compose import draw_lesion, render_lesion
+from panlesion.synth.drawn_scans import drawn_scans
 from panlesion.synth.host import Host
 from panlesion.synth.mass import draw_mass, render_mass
 from panlesion.synth.mass_host import MassHost
@@ -30,9 +27,11 @@ from panlesion.synth.mass_plan import mass_to_json
 from panlesion.synth.plan import Plan, to_json
 from panlesion.train.losses import IGNORE
 
-AIR_BESIDE_MM = 40.0
 SECOND_LESION = 0.3
 """Share of lesion patches with another lesion of the same type, where there is room (ours)."""
+OFF_CENTRE = 0.22
+"""How far from a patch's middle its lesion may be, as a part of its side. Sliding windows meet lesions anywhere: a network
+that only saw them in the middle finds one in the middle of every window (ours)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +43,10 @@ class FreshBlocks:
     spacing_mm: tuple[float, float] = (2.2, 3.2)
     size_voxels: int = 64
     scans: int = 3
-    lesions_per_scan: int = 11
+    lesions_per_scan: int = 9
     masses_per_scan: int = 2
-    healthy_per_scan: int = 3
-    limb_share: float = 0.35
+    healthy_per_scan: int = 5
+    limb_share: float = 0.3
 
     @property
     def patches(self) -> int:
@@ -64,27 +63,22 @@ class FreshBlocks:
             rows=[row for _, _, row in patches],
         )
 
-    def _torso(self, rng: np.random.Generator, index: int) -> "Iterator[_Patch]":
-        spacing = float(rng.uniform(*self.spacing_mm))
-        body = draw_body(rng)
-        grid = standard_grid_for(body, spacing)
-        drawn = render_body(body, grid)
-        for scan in range(self.scans):
-            phase = list(Phase)[int(rng.integers(len(Phase)))]
-            paint = draw_paint(phase, rng, age=round(body.physique.age))
-            scanner = draw_scanner(rng, patient_width_mm=grid.shape[0] * spacing - AIR_BESIDE_MM)
-            ct = Volume(hu=render_scan(render_paint(paint, drawn.tissues, grid), scanner, grid), grid=grid)
-            anatomy = _anatomy(drawn.organs, drawn.tissues == Tissue.MUSCLE, np.zeros(grid.shape, dtype=bool))
-            host = Host.of(f"body_{index:06d}_{scan}", ct, drawn.organs)
-            yield from self._lesion_patches(host, anatomy, rng)
+    def _torso(self, rng: np.random.Generator, index: int) -> "Iterator[Patch]":
+        for host, tissues in drawn_scans(rng, scans=self.scans, spacing_mm=self.spacing_mm, name=f"body_{index:06d}"):
+            anatomy = _anatomy(host.organs, tissues == Tissue.MUSCLE, np.zeros(tissues.shape, dtype=bool))
             facts = host.facts
-            soft = MassHost.of(ct, drawn.organs, phase=facts.phase, psf_mm=facts.psf_mm)
-            for _ in range(self.masses_per_scan):
-                yield self._with_mass(soft, anatomy, host.id, rng)
-            for _ in range(self.healthy_per_scan):
-                yield self._healthy(host, anatomy, rng)
+            soft = MassHost.of(host.ct, host.organs, phase=facts.phase, psf_mm=facts.psf_mm)
+            yield from self.patches_of(host, anatomy, soft, rng)
 
-    def _lesion_patches(self, host: Host, anatomy: LabelMap, rng: np.random.Generator) -> "Iterator[_Patch]":
+    def patches_of(self, host: Host, anatomy: LabelMap, soft: MassHost | None, rng: np.random.Generator) -> "Iterator[Patch]":
+        """The patches of one scan, drawn or real; without a soft-tissue host its masses become healthy patches."""
+        yield from self._lesion_patches(host, anatomy, rng)
+        for _ in range(self.masses_per_scan):
+            yield self._healthy(host, anatomy, rng) if soft is None else self._with_mass(soft, anatomy, host.id, rng)
+        for _ in range(self.healthy_per_scan):
+            yield self._healthy(host, anatomy, rng)
+
+    def _lesion_patches(self, host: Host, anatomy: LabelMap, rng: np.random.Generator) -> "Iterator[Patch]":
         # Types take turns within a scan, so that each is seen about equally often.
         order = [self.types[int(n)] for n in rng.permutation(len(self.types))]
         turn = 0
@@ -98,7 +92,7 @@ class FreshBlocks:
                     break
             yield patch if patch is not None else self._healthy(host, anatomy, rng)
 
-    def _with_lesion(self, host: Host, anatomy: LabelMap, type_: LesionType, rng: np.random.Generator) -> "_Patch | None":
+    def _with_lesion(self, host: Host, anatomy: LabelMap, type_: LesionType, rng: np.random.Generator) -> "Patch | None":
         """A patch with a lesion of the type, or None where the body has no room for the one that was drawn."""
         try:
             first = draw_lesion(host, type_, rng)
@@ -107,10 +101,16 @@ class FreshBlocks:
         second = _near(host, type_, rng, first, self.size_voxels) if rng.random() < SECOND_LESION else None
         plans = [first] if second is None else [first, second]
         row = {"type": type_.value, "plans": [to_json(plan) for plan in plans]}
-        return self._cut(host, anatomy, first.spec.centre_xyz, plans, row)
+        ijk = host.ct.grid.to_ijk(first.spec.centre_xyz) + self._aside(rng)
+        x, y, z = host.ct.grid.to_xyz(ijk).tolist()
+        return self._cut(host, anatomy, (x, y, z), plans, row)
 
-    def _limbs(self, rng: np.random.Generator, index: int) -> "Iterator[_Patch]":
-        """Arms, legs, shoulders: every limb gives two patches with a mass and, every other one, a healthy patch."""
+    def _aside(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """How far beside its lesion a patch is cut, in voxels."""
+        return rng.uniform(-1, 1, 3) * OFF_CENTRE * self.size_voxels
+
+    def _limbs(self, rng: np.random.Generator, index: int) -> "Iterator[Patch]":
+        """Arms, legs, shoulders: every limb gives two patches with a mass and a healthy one."""
         made, limb_number = 0, 0
         while made < self.patches:
             spacing = float(rng.uniform(*self.spacing_mm))
@@ -123,14 +123,14 @@ class FreshBlocks:
             for _ in range(min(2, self.patches - made)):
                 yield self._with_mass(soft, anatomy, name, rng)
                 made += 1
-            if limb_number % 2 and made < self.patches:
+            if made < self.patches:
                 middle = (np.asarray(soft.grid.shape) - 1) / 2
-                x, y, z = soft.grid.to_xyz(middle + rng.uniform(-8, 8, 3)).tolist()
+                x, y, z = soft.grid.to_xyz(middle + self._aside(rng)).tolist()
                 row = {"type": None, "host": name, "phase": soft.phase.value, "spacing_mm": spacing}
                 yield self._cube_of(limb.ct, anatomy, None, (x, y, z), row)
                 made += 1
 
-    def _with_mass(self, soft: MassHost, anatomy: LabelMap, name: str, rng: np.random.Generator) -> "_Patch":
+    def _with_mass(self, soft: MassHost, anatomy: LabelMap, name: str, rng: np.random.Generator) -> "Patch":
         """A patch with a soft-tissue mass; a body without room for any gives a patch of itself."""
         row: dict[str, Any] = {"host": name, "phase": soft.phase.value, "spacing_mm": soft.grid.spacing_mm[0]}
         try:
@@ -140,14 +140,14 @@ class FreshBlocks:
             return self._cube_of(Volume(hu=soft.hu, grid=soft.grid), anatomy, None, (x, y, z), row | {"type": None})
         hu, mask = render_mass(plan, soft)
         middle = np.argwhere(mask).mean(axis=0) if mask.any() else (np.asarray(mask.shape) - 1) / 2
-        x, y, z = soft.grid.to_xyz(middle + rng.uniform(-6, 6, 3)).tolist()
+        x, y, z = soft.grid.to_xyz(middle + self._aside(rng)).tolist()
         row |= {"type": OTHER_MASS if mask.any() else None, "mass": mass_to_json(plan)}
         return self._cube_of(Volume(hu=hu, grid=soft.grid), anatomy, mask, (x, y, z), row)
 
     def _cube_of(
         self, ct: Volume, anatomy: LabelMap, mass: NDArray[np.bool_] | None, centre_xyz: Vector3, row: dict[str, Any]
-    ) -> "_Patch":
-        box = cube(ct.grid, centre_xyz, self.size_voxels)
+    ) -> "Patch":
+        box = _cube(ct.grid, centre_xyz, self.size_voxels)
         lesions = np.zeros((self.size_voxels,) * 3, dtype=np.uint8)
         if mass is not None:
             whole = LabelMap(labels=mass.view(np.uint8) * np.uint8(lesion_class(None)), grid=ct.grid)
@@ -156,22 +156,26 @@ class FreshBlocks:
         targets = np.stack([np.where(lesions > 0, np.uint8(IGNORE), anatomy.crop(box).labels), lesions])
         return ct.crop(box).hu.copy(), targets, row
 
-    def _healthy(self, host: Host, anatomy: LabelMap, rng: np.random.Generator) -> "_Patch":
-        """A patch somewhere in the body."""
-        while True:
-            ijk = rng.integers(0, host.ct.grid.shape)
-            if host.ct.hu[tuple(ijk)] > -300 or host.organs.labels[tuple(ijk)] > 0:
-                x, y, z = host.ct.grid.to_xyz(ijk.astype(float)).tolist()
-                return self._cut(host, anatomy, (x, y, z), [], {"type": None})
+    def _healthy(self, host: Host, anatomy: LabelMap, rng: np.random.Generator) -> "Patch":
+        """A patch without a lesion: half of them around some organ, small ones as often as large, the others anywhere."""
+        labels = host.organs.labels
+        present = np.flatnonzero(np.bincount(labels.ravel(), minlength=1)[1:]) + 1
+        if present.size and rng.random() < 0.5:
+            places = np.argwhere(labels == rng.choice(present))
+            ijk = places[rng.integers(len(places))] + self._aside(rng)
+        else:
+            ijk = rng.integers(0, labels.shape).astype(float)
+        x, y, z = host.ct.grid.to_xyz(ijk).tolist()
+        return self._cut(host, anatomy, (x, y, z), [], {"type": None})
 
-    def _cut(self, host: Host, anatomy: LabelMap, centre_xyz: Vector3, plans: list[Plan], row: dict[str, Any]) -> "_Patch":
-        box = cube(host.ct.grid, centre_xyz, self.size_voxels)
+    def _cut(self, host: Host, anatomy: LabelMap, centre_xyz: Vector3, plans: list[Plan], row: dict[str, Any]) -> "Patch":
+        box = _cube(host.ct.grid, centre_xyz, self.size_voxels)
         hu, classes = host.ct.crop(box).hu.copy(), anatomy.crop(box).labels.copy()
         lesions = np.zeros(hu.shape, dtype=np.uint8)
         ct, labels = host.ct, host.organs
         for plan in plans:
             rendered = render_lesion(plan, host, ct, labels)
-            here, there = overlap(box, rendered.box)
+            here, there = box.shared(rendered.box)
             hu[here] = rendered.hu[there]
             # What a lesion pushes aside moves its labels; elsewhere the classes stay.
             moved = rendered.labels[there] != host.organs.labels[rendered.box.slices][there]
@@ -183,7 +187,8 @@ class FreshBlocks:
         return hu, targets, row | {"host": host.id, "phase": host.facts.phase.value, "spacing_mm": host.ct.grid.spacing_mm[0]}
 
 
-_Patch = tuple[NDArray[np.int16], NDArray[np.uint8], dict[str, Any]]
+Patch = tuple[NDArray[np.int16], NDArray[np.uint8], dict[str, Any]]
+"""HU (S, S, S), targets (2, S, S, S) and the row that tells of them."""
 
 
 def _anatomy(organs: LabelMap, muscle: NDArray[np.bool_], bone: NDArray[np.bool_]) -> LabelMap:
@@ -213,17 +218,7 @@ def _pasted(
     return replace(ct, hu=whole_hu), replace(organs, labels=whole_labels)
 
 
-def cube(grid: Grid, centre_xyz: Vector3, size: int) -> Box:
+def _cube(grid: Grid, centre_xyz: Vector3, size: int) -> Box:
     """The cube of `size` voxels around a point; may leave the grid."""
-    start = (np.rint(grid.to_ijk(centre_xyz)).astype(int) - size // 2).tolist()
-    return Box(start=(start[0], start[1], start[2]), stop=(start[0] + size, start[1] + size, start[2] + size))
-
-
-def overlap(a: Box, b: Box) -> tuple[tuple[slice, slice, slice], tuple[slice, slice, slice]]:
-    """What two boxes share, as slices into each."""
-    start, stop = np.maximum(a.start, b.start), np.minimum(a.stop, b.stop)
-    parts = []
-    for box in (a, b):
-        i, j, k = (slice(max(0, int(s - o)), max(0, int(e - o))) for s, e, o in zip(start, stop, box.start, strict=True))
-        parts.append((i, j, k))
-    return parts[0], parts[1]
+    i, j, k = np.rint(grid.to_ijk(centre_xyz)).astype(int).tolist()
+    return Box.cube((i, j, k), size)

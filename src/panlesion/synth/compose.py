@@ -109,7 +109,7 @@ def render_lesion(plan: Plan, host: Host, ct: Volume | None = None, organs: Labe
     box = box_of(bounds_of(plan.geometry), ct.grid, reach).clipped(ct.grid.shape)
     whole = box
     for strand in plan.strands:
-        whole = _around(whole, box_of(_bounds_of(strand), ct.grid, strand.radius_mm + edge).clipped(ct.grid.shape))
+        whole = whole.joined(box_of(_bounds_of(strand), ct.grid, strand.radius_mm + edge).clipped(ct.grid.shape))
     hu, labels = ct.hu[whole.slices].copy(), organs.labels[whole.slices].copy()
     for strand in plan.strands:
         hu = _as_hu(lay_strand(hu.astype(np.float32), strand, ct.grid.crop(whole), facts.psf_mm))
@@ -186,7 +186,7 @@ def make_case(
         plans.append(rendered.plan)
         reports.append(describe(rendered.plan.spec, measured.size.extent_voxels, check.centre_ijk, measured.mean_hu))
         rows.append({"plan": to_json(rendered.plan), "measured": measured.as_dict(), "draws": draws} | refined)
-        changed = rendered.box if changed is None else _around(changed, rendered.box)
+        changed = rendered.box if changed is None else changed.joined(rendered.box)
     assert changed is not None
     grid, organs = host.ct.grid, LabelMap(labels=labels, grid=host.ct.grid)
     label = organs.mask(TYPES[types[0]].organ_labels).view(np.uint8) * np.uint8(ORGAN)
@@ -264,8 +264,3 @@ def settled_surface(rendered: Rendered, check: Check, voxel_mm: float, wanted: W
         return rendered, check
     rendered = replace(rendered, plan=replace(rendered.plan, spec=replace(spec, surface=measured.surface)))
     return rendered, replace(check, failures=[one for one in check.failures if not one.startswith("surface")])
-
-
-def _around(a: Box, b: Box) -> Box:
-    start, stop = np.minimum(a.start, b.start).tolist(), np.maximum(a.stop, b.stop).tolist()
-    return Box(start=(start[0], start[1], start[2]), stop=(stop[0], stop[1], stop[2]))

@@ -11,21 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from panlesion.ct.phase import Phase
-from panlesion.ct.volume import Box, Volume
+from panlesion.ct.volume import Box
 from panlesion.data.patches import Block
 from panlesion.errors import PlacementError
 from panlesion.lesion.taxonomy import TYPES, LesionType, Neighbours
 from panlesion.lesion.vocabulary import READINGS
-from panlesion.phantom.body import draw_body, render_body, standard_grid_for
-from panlesion.phantom.paint import draw_paint, render_paint
-from panlesion.phantom.scanner import draw_scanner, render_scan
 from panlesion.synth.compose import Rendered, draw_lesion, render_lesion, settled_surface
+from panlesion.synth.drawn_scans import drawn_scans
 from panlesion.synth.host import Host
 from panlesion.synth.plan import to_json
 from panlesion.synth.verify import Check, verify
 
-AIR_BESIDE_MM = 40.0
 _ROUNDS = 4
 
 
@@ -56,17 +52,8 @@ class LesionCrops:
             PlacementError: A body has no room for any lesion of the types.
         """
         rng = np.random.default_rng([self.seed, index, 0x6465736372])
-        spacing = float(rng.uniform(*self.spacing_mm))
-        body = draw_body(rng)
-        grid = standard_grid_for(body, spacing)
-        drawn = render_body(body, grid)
         crops: list[_Crop] = []
-        for scan in range(self.scans):
-            phase = list(Phase)[int(rng.integers(len(Phase)))]
-            paint = draw_paint(phase, rng, age=round(body.physique.age))
-            scanner = draw_scanner(rng, patient_width_mm=grid.shape[0] * spacing - AIR_BESIDE_MM)
-            ct = Volume(hu=render_scan(render_paint(paint, drawn.tissues, grid), scanner, grid), grid=grid)
-            host = Host.of(f"body_{index:06d}_{scan}", ct, drawn.organs)
+        for host, _ in drawn_scans(rng, scans=self.scans, spacing_mm=self.spacing_mm, name=f"body_{index:06d}"):
             crops += [(hu, mask, row | {"body": index}) for hu, mask, row in self._lesions(host, rng)]
         return Block(
             hu=np.stack([hu for hu, _, _ in crops]),
@@ -129,15 +116,9 @@ def known_readings(rendered: Rendered, check: Check) -> dict[str, int | None]:
 def _cube(rendered: Rendered, host: Host, size: int) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
     """HU and mask around the middle of the lesion's box."""
     own = Box.of(rendered.mask)
-    starts = [b + (p + q) // 2 - size // 2 for b, p, q in zip(rendered.box.start, own.start, own.stop, strict=True)]
-    box = Box(start=(starts[0], starts[1], starts[2]), stop=(starts[0] + size, starts[1] + size, starts[2] + size))
+    i, j, k = (b + (p + q) // 2 for b, p, q in zip(rendered.box.start, own.start, own.stop, strict=True))
+    box = Box.cube((i, j, k), size)
     hu, mask = host.ct.crop(box).hu.copy(), np.zeros(box.shape, dtype=bool)
-    here = Box(
-        start=tuple(max(a, b) for a, b in zip(box.start, rendered.box.start, strict=True)),  # type: ignore[arg-type]
-        stop=tuple(min(a, b) for a, b in zip(box.stop, rendered.box.stop, strict=True)),  # type: ignore[arg-type]
-    )
-    a, b, c = box.start
-    d, e, f = rendered.box.start
-    into, of = here.shifted((-a, -b, -c)).slices, here.shifted((-d, -e, -f)).slices
+    into, of = box.shared(rendered.box)
     hu[into], mask[into] = rendered.hu[of], rendered.mask[of]
     return hu, mask

@@ -67,7 +67,7 @@ class Refinery:
         i, j, k = (int(np.ceil(max(REACH_MM, REACH_VOXELS * max(grid.spacing_mm)) / s)) + 1 for s in grid.spacing_mm)
         tight = Box.of(rendered.mask).shifted(rendered.box.start)
         redrawn = tight.grown((i, j, k)).clipped(grid.shape)
-        whole = _around(redrawn, rendered.box)
+        whole = redrawn.joined(rendered.box)
         out_hu, out_labels = hu[whole.slices].copy(), labels[whole.slices].copy()
         mask = np.zeros(whole.shape, dtype=bool)
         a, b, c = whole.start
@@ -76,7 +76,7 @@ class Refinery:
         # The network sees more of the host than it may change.
         seen = redrawn.grown(CONTEXT_VOXELS).clipped(grid.shape)
         context = hu[seen.slices].astype(np.float32)
-        here, there = _shared(seen, whole)
+        here, there = seen.shared(whole)
         context[here] = out_hu[there]
         lesion = np.zeros(seen.shape, dtype=bool)
         lesion[here] = mask[there]
@@ -200,17 +200,3 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _around(a: Box, b: Box) -> Box:
-    start, stop = np.minimum(a.start, b.start).tolist(), np.maximum(a.stop, b.stop).tolist()
-    return Box(start=(start[0], start[1], start[2]), stop=(stop[0], stop[1], stop[2]))
-
-
-def _shared(a: Box, b: Box) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """What two boxes share, as slices into each."""
-    start, stop = np.maximum(a.start, b.start), np.minimum(a.stop, b.stop)
-    here, there = (
-        tuple(slice(int(s - o), int(e - o)) for s, e, o in zip(start, stop, box.start, strict=True)) for box in (a, b)
-    )
-    return here, there
