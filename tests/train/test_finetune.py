@@ -67,6 +67,13 @@ def test_samples_show_the_lesion_as_often_as_asked_for():
     assert all(seen)
 
 
+def test_patches_are_centred_on_lesions_not_on_what_nobody_knows():
+    case = a_case()
+    target = np.where(case.target > 0, np.uint8(255), np.uint8(0))
+    target[2, 3, 4] = 1
+    assert Labelled(id="x", hu=case.hu, target=target).lesion_ijk.tolist() == [[2, 3, 4]]
+
+
 def test_fresh_weights_of_a_seed_are_always_the_same():
     a, b, c = (adapted(pretrained(), ("sarcoma",)) for _ in range(3))
     reset(a, 1)

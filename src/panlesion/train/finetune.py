@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from panlesion.nets.classes import LESIONS, OTHER_MASS, Classes, ClassGroup
 from panlesion.nets.model import Model
 from panlesion.train.augment import Augment, draw_augmentation, render_augmentation
 from panlesion.train.loop import Check, Fit, Sample, Watch, fit
+from panlesion.train.losses import IGNORE
 from panlesion.train.optim import Method, Optim, Schedule
 from panlesion.train.tasks.segment import Segment
 
@@ -54,6 +56,11 @@ class Labelled:
     hu: NDArray[np.int16]
     target: NDArray[np.uint8]
 
+    @cached_property
+    def lesion_ijk(self) -> NDArray[np.int64]:
+        """Indices (N, 3) of all voxels of a lesion class; what nobody knows the class of is none."""
+        return np.argwhere((self.target > 0) & (self.target != IGNORE))
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LabelledSource:
@@ -69,7 +76,7 @@ class LabelledSource:
         fit_, size = self.config.fit, self.config.patch_voxels
         rng = np.random.default_rng([fit_.seed, step * fit_.batch + slot, 0x66696E65])
         case = self.cases[int(rng.integers(len(self.cases)))]
-        inside = np.argwhere(case.target > 0)
+        inside = case.lesion_ijk
         if len(inside) and rng.random() < self.config.foreground:
             centre = inside[int(rng.integers(len(inside)))] + rng.integers(-size // 4, size // 4 + 1, 3)
         else:
@@ -151,7 +158,7 @@ def _check_cases(cases: Sequence[Labelled], model: Model) -> None:
         raise ValueError("cases is empty; fine-tuning needs at least one annotated CT")
     most = len(model.classes) - 1
     for case in cases:
-        found = int(case.target[case.target != 255].max(initial=0))
+        found = int(case.target[case.target != IGNORE].max(initial=0))
         if found > most:
             raise ValueError(f"{case.id}: label {found} occurs, the network has classes 0 … {most}")
 
