@@ -9,7 +9,7 @@ from panlesion.data.store import CaseReader, iterate_cases
 from panlesion.errors import StoreError
 
 
-def targets_of(case):
+def targets_of(case, _type):
     return np.stack([case.organs.labels, case.label.labels])
 
 
@@ -89,7 +89,7 @@ def test_cubes_larger_than_the_scan_are_filled_with_air_and_background(cohort, t
 
 def test_targets_of_a_wrong_shape_are_the_callers_mistake(cohort, tmp_path):
     with pytest.raises(ValueError, match="targets_of made"):
-        run(cohort, tmp_path / "out", targets_of=lambda case: case.organs.labels)
+        run(cohort, tmp_path / "out", targets_of=lambda case, _type: case.organs.labels)
     with pytest.raises(ValueError, match="on_lesion"):
         run(cohort, tmp_path / "out", on_lesion=2)
     (tmp_path / "empty").mkdir()

@@ -97,3 +97,18 @@ def test_mixed_precision_changes_neither_value_nor_kind_of_gradient():
     mixed.backward()
     assert mixed.item() == group_loss(logits.detach().float(), target, any_foreground=True).item()
     assert logits.grad.dtype == torch.bfloat16
+
+
+def test_each_group_has_a_balance_of_its_own():
+    torch.manual_seed(0)
+    targets = (torch.rand(1, 2, 8, 8, 8) < 0.1).to(torch.uint8)
+    logits = torch.randn(1, 5, 8, 8, 8)
+    parts = {"anatomy": (logits[:, :3], targets[:, 0], False), LESIONS: (logits[:, 3:], targets[:, 1], True)}
+    balance = {LESIONS: 0.8}
+    one_by_one = [
+        group_loss(part, target, any_foreground=union, balance=balance.get(name, 0.0))
+        for name, (part, target, union) in parts.items()
+    ]
+    whole = segmentation_loss([logits], targets, TWO, balance)
+    assert whole.item() == pytest.approx(sum(one.item() for one in one_by_one) / 2, rel=1e-5)
+    assert whole.item() != pytest.approx(segmentation_loss([logits], targets, TWO).item(), rel=1e-3)

@@ -64,7 +64,7 @@ def test_producers_do_not_run_away(tmp_path, pools):
 
 def test_a_failing_block_reaches_the_trainer_with_its_cause(tmp_path, pools):
     pool = make_pool(pools, tmp_path, NumberBlocks(bad=1))
-    pool.advance(0, 3)
+    pool.advance(0, 1)
     pool.open(0)
     with pytest.raises(TrainingError, match=r"(?s)block 1: .*no such body"):
         pool.open(1)
@@ -87,3 +87,18 @@ def test_a_resumed_run_uses_the_blocks_that_are_there(tmp_path, pools):
     again.advance(0, 3)
     again.open(2)
     assert {path: path.stat().st_mtime_ns for path in made} == made
+
+
+def test_training_waits_for_its_first_blocks_and_says_how_far_they_are(tmp_path, pools):
+    told = []
+    pools.append(BlockPool(tmp_path, NumberBlocks(), workers=1, filling=lambda *at: told.append(at)))
+    pools[-1].advance(2, 6)
+    pools[-1].open(2)
+    assert {wanted for _, wanted in told} == {4}
+    assert told == sorted(told)
+    assert told[-1] == (4, 4)
+    assert {f"block_{n:06d}" for n in range(2, 6)} <= {path.stem for path in tmp_path.glob("block_*")}
+    told.clear()
+    pools[-1].advance(3, 8)
+    pools[-1].open(7)
+    assert not told

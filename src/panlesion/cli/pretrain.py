@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from panlesion.cli._extras import need_model_extra
 
 if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+    from panlesion.recipes.real_data import CaseFolders, HostFolder
     from panlesion.train.loop import Progress as Step
     from panlesion.train.loop import Watch
 
@@ -20,16 +24,22 @@ console = Console()
 
 def pretrain(
     out: Annotated[Path, typer.Argument(help="Folder of the run; the same command goes on where a killed run stopped.")],
-    recipe: Annotated[str, typer.Option(help="nano (two CPU cores) or pasta (the published network and values).")] = "nano",
+    recipe: Annotated[str, typer.Option(help="nano (two CPU cores), small (one GPU) or pasta (as published).")] = "nano",
     stage: Annotated[int, typer.Option(min=1, max=2, help="1: organs and lesions; 2: report attributes, network frozen.")] = 1,
     steps: Annotated[int, typer.Option(min=0, help="Optimiser steps; 0 takes the recipe's own number.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="Seed of weights, lesions and batches.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes that make fresh patches beside the training.")] = 1,
+    data: Annotated[
+        Path | None, typer.Option(help="Learn from this folder of cases (PASTA-Gen layout, full or deltas).")
+    ] = None,
+    hosts: Annotated[Path | None, typer.Option(help="Draw lesions into these healthy CTs too: folders as for synth.")] = None,
+    hosts_share: Annotated[float, typer.Option(help="Share of patches from --hosts; the others are of phantoms.")] = 0.5,
+    organ_labels: Annotated[str, typer.Option(help="Numbering of the hosts' organ maps: v1 or v2.")] = "v2",
     start_from: Annotated[str | None, typer.Option(help="Checkpoint to start from; stage 2 needs one.")] = None,
     devices: Annotated[int, typer.Option(min=1, help="Accelerators, or CPU processes, per machine.")] = 1,
     nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
-    accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    precision: Annotated[str, typer.Option(help="bf16-mixed or 32-true.")] = "bf16-mixed",
+    accelerator: Annotated[str, typer.Option(help="auto, cpu, gpu, cuda or mps.")] = "auto",
+    precision: Annotated[str | None, typer.Option(help="bf16-mixed, 32-true or 16-mixed; default: the recipe's.")] = None,
 ) -> None:
     """Pretrain the network on lesions synthesised on the fly.
 
@@ -37,35 +47,95 @@ def pretrain(
 
     Leaves `model.safetensors`, the resolved `recipe.json`, `journal.jsonl`, TensorBoard events and the resumable state.
 
+    Several devices or machines: by --devices and --nodes, torchrun or SLURM; all must see OUT.
+
     Example: `panlesion pretrain --recipe nano --steps 2000 --workers 1 run`, then
     `panlesion pretrain --stage 2 --start-from run/model.safetensors run_2`
+
+    Example: `panlesion pretrain --recipe small --hosts my_cts --hosts-share 0.5 --devices 2 --workers 8 run`
     """
     need_model_extra("pretrain")
+    source = _real_data(data, hosts, hosts_share, organ_labels)
+    machine = {"accelerator": accelerator, "devices": devices, "num_nodes": nodes}
     if stage == 2:
-        machine = {"accelerator": accelerator, "devices": devices, "num_nodes": nodes}
+        if source is not None:
+            raise typer.BadParameter("stage 2 draws its own lesions in phantoms; leave --data and --hosts out")
         _stage_two(out, recipe, steps, seed, workers, start_from, machine)
         return
-    from lightning_fabric import Fabric
-
     from panlesion.recipes.pretrain import STAGE_ONE
     from panlesion.recipes.pretrain import pretrain as run
+    from panlesion.train.loop import launched
+    from panlesion.train.memory import keep_freed_memory
 
     if recipe not in STAGE_ONE:
         raise typer.BadParameter(f"{recipe!r} is no recipe; use one of {', '.join(STAGE_ONE)}", param_hint="--recipe")
     chosen = STAGE_ONE[recipe](seed=seed, **({"steps": steps} if steps else {}))
-    fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, precision=precision)  # type: ignore[arg-type]
-    with training_bar(chosen.fit.steps) as watch:
-        run(chosen, out, workers=workers, fabric=fabric, start_from=Path(start_from) if start_from else None, watch=watch)
-    console.print(f"Trained {chosen.fit.steps} steps: {out / 'model.safetensors'}")
-    console.print(f"Curves: [bold]panlesion plot {out}[/bold]")
+    if precision:
+        chosen = replace(chosen, fit=replace(chosen.fit, precision=precision))
+    keep_freed_memory()  # this process does nothing but train
+    fabric = launched(_fabric(machine, chosen.fit.precision))
+    with preparing_bar("preparing the data") as preparing, ExitStack() as later:
+        run(
+            chosen, out, workers=workers, fabric=fabric, start_from=Path(start_from) if start_from else None, data=source,
+            preparing=preparing, watch=_bar_from_first_step(chosen.fit.steps, later),
+        )  # fmt: skip
+    if fabric.is_global_zero:
+        console.print(f"Trained {chosen.fit.steps} steps: {out / 'model.safetensors'}")
+        console.print(f"Curves: [bold]panlesion plot {out}[/bold]")
+
+
+def _real_data(data: Path | None, hosts: Path | None, share: float, organ_labels: str) -> "HostFolder | CaseFolders | None":
+    """What of the user's data to learn from; None: drawn phantoms only."""
+    from panlesion.ct.organ_files import OrganNumbering
+    from panlesion.recipes.real_data import CaseFolders, HostFolder
+
+    if data and hosts:
+        raise typer.BadParameter("--data and --hosts are two ways of training; give one of them", param_hint="--hosts")
+    if data:
+        return CaseFolders(path=data)
+    if hosts is None:
+        return None
+    with _usage():
+        return HostFolder(path=hosts, numbering=OrganNumbering(organ_labels), share=share)
+
+
+@contextmanager
+def _usage() -> "Iterator[None]":
+    """An argument that cannot be used is a usage error, with its message."""
+    try:
+        yield
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _fabric(machine: dict[str, Any], precision: str) -> "Fabric":
+    """The devices asked for; what this machine does not have is a usage error."""
+    from lightning_fabric import Fabric
+    from lightning_fabric.utilities.exceptions import MisconfigurationException
+
+    try:
+        return Fabric(**machine, precision=precision)  # type: ignore[arg-type]
+    except (ValueError, RuntimeError, MisconfigurationException) as error:
+        raise typer.BadParameter(str(error), param_hint="--accelerator, --devices, --nodes, --precision") from error
+
+
+def _bar_from_first_step(steps: int, later: ExitStack) -> "Watch":
+    """The training bar, shown once there is a step to show: two live bars at once are more than older rich allows."""
+    bar: Watch | None = None
+
+    def watch(step: "Step") -> None:
+        nonlocal bar
+        if bar is None:
+            bar = later.enter_context(training_bar(steps))
+        bar(step)
+
+    return watch
 
 
 def _stage_two(
     out: Path, recipe: str, steps: int, seed: int, workers: int, start_from: str | None, machine: dict[str, Any]
 ) -> None:
     """Gather vectors where the recipe does, then train the head."""
-    from lightning_fabric import Fabric
-
     from panlesion.recipes.stage_two import STAGE_TWO, pretrain_head
 
     if recipe not in STAGE_TWO:
@@ -73,30 +143,22 @@ def _stage_two(
     if start_from is None:
         raise typer.BadParameter("stage 2 needs a network: name a checkpoint or a shipped model", param_hint="--start-from")
     chosen = STAGE_TWO[recipe](seed=seed, **({"steps": steps} if steps else {}))
-    with gathering_bar() as gathering, ExitStack() as later:
-        bar: Watch | None = None
-
-        def watch(step: "Step") -> None:
-            nonlocal bar
-            if bar is None:  # two live bars at once are more than older rich allows
-                bar = later.enter_context(training_bar(chosen.fit.steps))
-            bar(step)
-
+    with preparing_bar("drawing and reading lesions") as gathering, ExitStack() as later:
         pretrain_head(
-            chosen, out, start_from=start_from, workers=workers, watch=watch, gathering=gathering,
-            fabric=Fabric(**machine, precision=chosen.fit.precision),  # type: ignore[arg-type]
+            chosen, out, start_from=start_from, workers=workers, watch=_bar_from_first_step(chosen.fit.steps, later),
+            gathering=gathering, fabric=_fabric(machine, chosen.fit.precision),
         )  # fmt: skip
     console.print(f"Trained the attribute head {chosen.fit.steps} steps: {out / 'model.safetensors'}")
 
 
 @contextmanager
-def gathering_bar() -> "Iterator[Callable[[int, int], None]]":
-    """A bar for drawing lesions and reading them with the frozen network; it goes before training begins."""
-    columns = (TextColumn("[bold]drawing and reading lesions[/bold]"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+def preparing_bar(what: str) -> "Iterator[Callable[[int, int], None]]":
+    """A bar for what comes before training; it is shown from its first report on and gone when training begins."""
+    columns = (TextColumn(f"[bold]{what}[/bold]"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     progress = Progress(*columns, console=console, transient=True)
-    task = progress.add_task("gathering", total=None)
+    task = progress.add_task(what, total=None)
 
-    def gathering(done: int, of: int) -> None:
+    def report(done: int, of: int) -> None:
         progress.update(task, completed=done, total=of)
         if done == of:
             progress.stop()
@@ -104,7 +166,7 @@ def gathering_bar() -> "Iterator[Callable[[int, int], None]]":
             progress.start()
 
     try:
-        yield gathering
+        yield report
     finally:
         progress.stop()
 

@@ -17,11 +17,12 @@ from panlesion.data.patches import BLOCK_SUFFIX, Block, write_block
 from panlesion.data.publish import DiskFullError, remove_partials, write_text
 from panlesion.data.store import CaseFolder, CaseReader, iterate_cases, order_by_host
 from panlesion.errors import PanlesionError, StoreError, about
+from panlesion.lesion.taxonomy import LesionType
 
 CACHE_FILE = "cache.json"
 
-TargetsOf = Callable[[Case], NDArray[np.uint8]]
-"""Targets uint8 (G, I, J, K) on the grid of a case that has already been brought to the cache's spacing."""
+TargetsOf = Callable[[Case, LesionType | None], NDArray[np.uint8]]
+"""Targets uint8 (G, I, J, K) on the grid of a case already at the cache's spacing; None where no folder tells its type."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +130,7 @@ class _Cut:
             organs=standardise_labels(case.organs, self.spacing_mm),
         )
         grid = case.image.grid
-        targets = targets_of(case)
+        targets = targets_of(case, folder.type)
         if targets.dtype != np.uint8 or targets.ndim != 4 or targets.shape[1:] != grid.shape:
             raise ValueError(f"targets_of made {targets.dtype} {targets.shape}; it must make uint8 (G, {grid.shape})")
         rng = np.random.default_rng([self.seed, zlib.crc32(f"{folder.type}/{folder.id}".encode())])

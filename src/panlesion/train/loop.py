@@ -6,6 +6,7 @@ again continues bit for bit where its last saved state was.
 
 import contextlib
 import math
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,11 +21,14 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from panlesion.data.publish import write_text
 from panlesion.errors import PanlesionError, TrainingError
 from panlesion.nets.model import Model
 from panlesion.train.journal import Journal
 from panlesion.train.optim import Ema, Optim, make_optimizer, set_rate
 from panlesion.train.state import STATE_FILE, load_state, save_state
+
+READY_FILE = "prepared.txt"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -102,8 +106,7 @@ def fit(
     Raises:
         TrainingError: The loss is no number; the message names the step and the samples. Or the folder holds another run.
     """
-    fabric = fabric or Fabric(accelerator="cpu", devices=1, precision=config.precision)  # type: ignore[arg-type]
-    fabric.launch()
+    fabric = launched(fabric or Fabric(accelerator="cpu", devices=1, precision=config.precision))  # type: ignore[arg-type]
     every: list[dict[str, object]] = [{"params": [p for p in model.parameters() if p.requires_grad]}]
     parameters = groups(model) if groups else every
     network = task.network(model)
@@ -168,6 +171,13 @@ def _agreed(fabric: Fabric, value: float, step: int, samples: Sequence[str]) -> 
     )
 
 
+def launched(fabric: Fabric) -> Fabric:
+    """Start the other processes of a run, unless they are there: torchrun, SLURM or an earlier call started them."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        fabric.launch()
+    return fabric
+
+
 def on_first(fabric: Fabric, do: Callable[[], object]) -> None:
     """Let the first process do something while the others wait; if it fails there, it fails everywhere.
 
@@ -187,6 +197,29 @@ def on_first(fabric: Fabric, do: Callable[[], object]) -> None:
     if trouble is not None:
         raise trouble
     if told:
+        raise TrainingError(f"the first process stopped: {told}")
+
+
+def once(fabric: Fabric, out: Path, do: Callable[[], object]) -> None:
+    """As `on_first` for what may take hours, longer than processes wait for each other: the others look for a file."""
+    if fabric.world_size == 1:
+        do()
+        return
+    ready, parent = out / READY_FILE, os.getppid()
+    on_first(fabric, lambda: ready.unlink(missing_ok=True))
+    if fabric.is_global_zero:
+        try:
+            do()
+        except (PanlesionError, OSError) as error:
+            write_text(ready, str(error) or type(error).__name__)
+            raise
+        write_text(ready, "")
+        return
+    while not ready.exists():
+        if os.getppid() != parent:
+            raise TrainingError("the process that leads this run ended; its own message says why")
+        time.sleep(0.5)
+    if told := ready.read_text(encoding="utf-8"):
         raise TrainingError(f"the first process stopped: {told}")
 
 

@@ -1,6 +1,7 @@
 """What training minimises: cross-entropy and soft Dice per class group, on every decoder level."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -16,7 +17,13 @@ SMOOTH = 1.0
 """Voxels added to both sides of a Dice ratio, so that a class of few voxels does not swing it."""
 
 
-def segmentation_loss(levels: Sequence[Tensor], targets: Tensor, classes: Classes, balance: float = 0.0) -> Tensor:
+Balance = Mapping[str, float]
+"""Of a class group, by its name: how far rare classes weigh more in the cross-entropy; 0 where a group is not named."""
+
+AS_PUBLISHED: Balance = MappingProxyType({})
+
+
+def segmentation_loss(levels: Sequence[Tensor], targets: Tensor, classes: Classes, balance: Balance = AS_PUBLISHED) -> Tensor:
     """Dice + CE over all groups, levels weighted 1, 1/2, 1/4 … and normalised, as nnU-Net v1 and PASTA have it.
 
     Args:
@@ -34,11 +41,11 @@ def segmentation_loss(levels: Sequence[Tensor], targets: Tensor, classes: Classe
     return total / sum(weights)
 
 
-def level_loss(logits: Tensor, targets: Tensor, classes: Classes, balance: float = 0.0) -> Tensor:
+def level_loss(logits: Tensor, targets: Tensor, classes: Classes, balance: Balance = AS_PUBLISHED) -> Tensor:
     """Dice + CE of one level, the mean over class groups."""
     parts = torch.split(logits, [len(group.classes) for group in classes.groups], dim=1)
     losses = [
-        group_loss(part, targets[:, n], any_foreground=group.name == LESIONS, balance=balance)
+        group_loss(part, targets[:, n], any_foreground=group.name == LESIONS, balance=balance.get(group.name, 0.0))
         for n, (part, group) in enumerate(zip(parts, classes.groups, strict=True))
     ]
     return torch.stack(losses).mean()

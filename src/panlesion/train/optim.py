@@ -9,11 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
+from panlesion.train.muon import Muon
+
 
 class Method(StrEnum):
     SGD = "sgd"
     ADAM = "adam"
     ADAMW = "adamw"
+    MUON = "muon"
 
 
 class Schedule(StrEnum):
@@ -57,6 +60,8 @@ def make_optimizer(parameters: Iterable[nn.Parameter] | list[dict[str, object]],
         )
     if optim.method is Method.ADAM:
         return Adam(parameters, lr=optim.rate, weight_decay=optim.weight_decay)
+    if optim.method is Method.MUON:
+        return Muon(parameters, lr=optim.rate, weight_decay=optim.weight_decay)
     return AdamW(parameters, lr=optim.rate, weight_decay=optim.weight_decay)
 
 

@@ -25,6 +25,9 @@ from panlesion.errors import PanlesionError, TrainingError
 
 POSITION, TROUBLE = "position.txt", "trouble.txt"
 MakeBlock = Callable[[int], Block]
+Filling = Callable[[int, int], None]
+"""Told how many blocks there are, and how many are waited for."""
+
 POLL_S = 0.2
 
 
@@ -60,24 +63,35 @@ class BlockPool:
     """Blocks in a folder, made by `workers` processes in the background while the pool is open.
 
     Of several training processes one `leads`: it has the producers and removes old blocks. The others read what appears in
-    the folder, which they must share: a block is the costly part, and would be made once per process otherwise.
+    the folder, which they must share: a block is the costly part, and would be made once per process otherwise. `filling` hears
+    how many of the blocks that training begins or goes on with are there, while they are waited for.
 
     Raises:
         TrainingError: from `open`, when a producer failed; the message has its cause.
     """
 
     def __init__(
-        self, folder: Path, make_block: MakeBlock, *, workers: int, ahead: int = 4, keep_open: int = 96, leads: bool = True
+        self,
+        folder: Path,
+        make_block: MakeBlock,
+        *,
+        workers: int,
+        ahead: int = 4,
+        keep_open: int = 96,
+        leads: bool = True,
+        filling: Filling = lambda _made, _wanted: None,
     ) -> None:
         self._leads, self._parent = leads, os.getppid()
         self.folder, self._make, self._count, self._ahead = folder, make_block, workers, ahead
         self._opened: OrderedDict[int, OpenBlock] = OrderedDict()
         self._keep_open = keep_open
         self._workers: list[BaseProcess] = []
+        self._filling, self._wanted, self._filled = filling, range(0), False
         self.waited_s = 0.0
 
     def advance(self, oldest: int, newest: int) -> None:
         """Tell producers how far training has come, and remove blocks older than `oldest`; the first call starts them."""
+        self._wanted = range(oldest, newest)
         if not self._leads:
             return
         if not self._workers:
@@ -109,6 +123,7 @@ class BlockPool:
         if index not in self._opened:
             path = self.folder / _name(index)
             started = time.perf_counter()
+            self._fill()
             while not path.exists():
                 self._check()
                 time.sleep(POLL_S)
@@ -117,6 +132,18 @@ class BlockPool:
             while len(self._opened) > self._keep_open:
                 self._opened.popitem(last=False)
         return self._opened[index]
+
+    def _fill(self) -> None:
+        """Wait, the first time, for all blocks that training begins with: its first few samples would want most of them."""
+        missing = {self.folder / _name(index) for index in self._wanted} if not self._filled else set()
+        waited = bool(missing)
+        while missing := {path for path in missing if not path.exists()}:
+            self._filling(len(self._wanted) - len(missing), len(self._wanted))
+            self._check()
+            time.sleep(POLL_S)
+        if waited:
+            self._filling(len(self._wanted), len(self._wanted))
+        self._filled = True
 
     def stop(self) -> None:
         """End the producers; what they had begun is dropped."""
@@ -141,6 +168,28 @@ class BlockPool:
                 f"{len(codes)} of {len(self._workers)} processes that make training patches ended (exit codes {codes}); "
                 "-9 means that the system ran out of memory: use fewer workers. Resume with the same command"
             )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Rotating:
+    """Patches from a rotating pool; which one a (step, slot) gets depends on the seed alone. Sources of samples build on it."""
+
+    pool: BlockPool
+    rotation: Rotation
+    seed: int
+    batch: int
+
+    def at_step(self, step: int) -> None:
+        """Let producers go on, and old blocks go."""
+        first = step * self.batch
+        # Another process of the run may be fetching a step behind: what it reads from must not go yet.
+        behind = max(0, first - 2 * self.batch)
+        self.pool.advance(self.rotation.oldest(behind), self.rotation.newest(first + self.batch))
+
+    def patch(self, step: int, slot: int) -> tuple[OpenBlock, int, np.random.Generator, str]:
+        """Block, number of the patch in it, generator for what is drawn about it, and a name for messages."""
+        block, patch, rng = self.rotation.locate(self.seed, step * self.batch + slot)
+        return self.pool.open(block), patch, rng, f"block {block} patch {patch}"
 
 
 def _name(index: int) -> str:

@@ -17,7 +17,7 @@ from panlesion.nets.model import Model
 from panlesion.train.augment import Augment, draw_augmentation, render_augmentation
 from panlesion.train.chance import Chance
 from panlesion.train.loop import Sample
-from panlesion.train.pool import BlockPool, Rotation
+from panlesion.train.pool import Rotating
 from panlesion.train.randomise import HostRange
 from panlesion.train.tasks.describe import UNKNOWN
 from panlesion.train.tone import ToneRange
@@ -90,29 +90,17 @@ def misdrawn(lesion: NDArray[np.bool_], *, larger: bool) -> NDArray[np.bool_]:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class CropSource:
+class CropSource(Rotating):
     """Fresh crops from a rotating pool of `synth.lesion_crops`, for GPUs: the encoder sees each one anew."""
 
-    pool: BlockPool
-    rotation: Rotation
-    seed: int
-    batch: int
     look: Look
     augment: Augment = field(default_factory=reading_augment)
 
-    def at_step(self, step: int) -> None:
-        """Let producers go on, and old blocks go."""
-        first = step * self.batch
-        self.pool.advance(self.rotation.oldest(first), self.rotation.newest(first + self.batch))
-
     def sample(self, step: int, slot: int) -> Sample:
-        block, patch, rng = self.rotation.locate(self.seed, step * self.batch + slot)
-        opened = self.pool.open(block)
+        opened, patch, rng, id = self.patch(step, slot)
         hu, targets = opened.read(patch)
         view, row = drawn_view(hu, targets[0], self.look, self.augment, rng), opened.rows[patch]
-        return Sample(
-            arrays={"image": view, "attributes": labels_of(row)}, id=f"block {block} patch {patch} {row['host']} {row['type']}"
-        )
+        return Sample(arrays={"image": view, "attributes": labels_of(row)}, id=f"{id} {row['host']} {row['type']}")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from panlesion.data.patches import OpenBlock
 from panlesion.train.augment import Augment, draw_augmentation, render_augmentation
 from panlesion.train.loop import Sample
-from panlesion.train.pool import BlockPool, Rotation
+from panlesion.train.pool import Rotating
 
 
 def segment_sample(
@@ -30,28 +30,16 @@ def segment_sample(
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PoolSource:
-    """Samples from a rotating pool; which one a (step, slot) gets depends on the seed alone."""
+class PoolSource(Rotating):
+    """Samples from a rotating pool."""
 
-    pool: BlockPool
-    rotation: Rotation
-    seed: int
-    batch: int
     size: int
     augment: Augment = field(default_factory=Augment)
 
-    def at_step(self, step: int) -> None:
-        """Let producers go on, and old blocks go."""
-        first = step * self.batch
-        self.pool.advance(self.rotation.oldest(first), self.rotation.newest(first + self.batch))
-
     def sample(self, step: int, slot: int) -> Sample:
-        block, patch, rng = self.rotation.locate(self.seed, step * self.batch + slot)
-        opened = self.pool.open(block)
+        opened, patch, rng, id = self.patch(step, slot)
         hu, targets = opened.read(patch)
-        return segment_sample(
-            hu, targets, opened.rows[patch], augment=self.augment, size=self.size, rng=rng, id=f"block {block} patch {patch}"
-        )
+        return segment_sample(hu, targets, opened.rows[patch], augment=self.augment, size=self.size, rng=rng, id=id)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,13 +1,13 @@
 """Segmentation of organs and lesions with deep supervision."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
 from panlesion.nets.classes import Classes
 from panlesion.nets.model import Model
-from panlesion.train.losses import segmentation_loss
+from panlesion.train.losses import AS_PUBLISHED, Balance, segmentation_loss
 
 
 class DeepSupervised(nn.Module):
@@ -26,7 +26,7 @@ class Segment:
     """Batches hold `image` (B, 1, I, J, K) and `targets` uint8 (B, G, I, J, K); `balance` as in `losses.segmentation_loss`."""
 
     classes: Classes
-    balance: float = 0.0
+    balance: Balance = field(default_factory=lambda: AS_PUBLISHED)
 
     def network(self, model: Model) -> nn.Module:
         return DeepSupervised(model)
