@@ -20,7 +20,7 @@ def test_plot_draws_a_runs_curves(tmp_path):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("pretrain", "--recipe", "mega", "out"), "nano, pasta"),
+        (("pretrain", "--recipe", "mega", "out"), "nano, small, pasta"),
         (("pretrain", "--stage", "2", "--recipe", "mega", "--start-from", "nano", "out"), "nano, pasta"),
         (("pretrain", "--stage", "2", "out"), "needs a network"),
         (("bench", "run", "brains", "--data", ".", "--out", "out"), "sts"),
