@@ -32,7 +32,7 @@ def test_what_cannot_be_done_is_said(tmp_path, monkeypatch, words, says):
     monkeypatch.chdir(tmp_path)
     done = run(*words)
     assert done.exit_code in (1, 2)
-    assert says in " ".join(done.output.split())
+    assert says in " ".join(done.output.replace("│", " ").split())  # the error box may break lines anywhere
 
 
 def test_the_tasks_are_listed_with_their_source():
