@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from panlesion.nets.blocks import ConvBlock, initialise, level
+from panlesion.nets.blocks import ConvBlock, VoxelNorm, initialise, level
 
 
 def test_a_level_strides_once():
@@ -14,6 +14,27 @@ def test_a_block_normalises_each_channel_of_each_case_before_the_activation():
     y = block(torch.rand(2, 1, 9, 9, 9) * 50 + 1000)
     torch.testing.assert_close(y.mean(dim=(2, 3, 4)), torch.zeros(2, 6), atol=1e-3, rtol=0)
     torch.testing.assert_close(y.std(dim=(2, 3, 4)), torch.ones(2, 6), atol=1e-2, rtol=0)
+
+
+def test_the_voxel_norm_keeps_what_the_instance_norm_loses_how_dense_a_window_is_throughout():
+    torch.manual_seed(0)
+    fat, muscle = torch.full((1, 1, 8, 8, 8), 0.2), torch.full((1, 1, 8, 8, 8), 0.6)
+    inner = (..., slice(2, -2), slice(2, -2), slice(2, -2))
+    for voxelwise, loses in ((False, True), (True, False)):
+        block = ConvBlock(1, 8, voxelwise=voxelwise)
+        with torch.no_grad():
+            block.conv.bias.uniform_(-1, 1)
+        # Small noise, as any CT has: a perfectly flat window has no variance to divide by.
+        a, b = (block(one + 0.01 * torch.randn(1, 1, 8, 8, 8))[inner].mean(dim=(2, 3, 4)) for one in (fat, muscle))
+        assert torch.allclose(a, b, atol=0.15) == loses
+
+
+def test_the_voxel_norm_does_not_depend_on_the_window_and_gives_features_of_unit_size():
+    x = torch.randn(2, 6, 5, 5, 5) * 30
+    y = VoxelNorm(6)(x)
+    torch.testing.assert_close(y[..., 1:3, :, :], VoxelNorm(6)(x[..., 1:3, :, :]))
+    torch.testing.assert_close(y.square().mean(1), torch.ones(2, 5, 5, 5), atol=1e-3, rtol=0)
+    assert not VoxelNorm(6)(torch.zeros(1, 6, 2, 2, 2)).any()
 
 
 def test_he_initialisation_keeps_the_variance_and_zeroes_biases():

@@ -16,3 +16,5 @@ def test_what_is_not_there_is_named_with_what_is():
         preset_of("tiny")
     with pytest.raises(ValueError, match="levels 0 … 1"):
         Preset(name="x", channels=(4, 8))
+    with pytest.raises(ValueError, match="voxel_norms is 3; the network has 2 levels"):
+        Preset(name="x", channels=(4, 8), features_from=1, voxel_norms=3)

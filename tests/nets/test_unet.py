@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from panlesion.nets.blocks import VoxelNorm
 from panlesion.nets.preset import PRESETS, Preset
 from panlesion.nets.unet import UNet
 
@@ -16,6 +17,12 @@ def test_sizes_are_those_promised():
     assert parameters("pasta", 31) == 240_323_584
     assert parameters("small", 33) < parameters("pasta", 33) / 3.9
     assert parameters("nano", 33) <= 2_500_000
+
+
+def test_the_finest_levels_of_both_arms_have_the_voxel_norm():
+    net = UNet(Preset(name="tiny", channels=(4, 8, 12), features_from=1, voxel_norms=1), 5)
+    voxelwise = {name for name, module in net.named_modules() if isinstance(module, VoxelNorm)}
+    assert voxelwise == {"encoder.0.0.norm", "encoder.0.1.norm", "decoder.1.0.norm", "decoder.1.1.norm"}
 
 
 def test_logits_have_the_inputs_resolution_and_deep_ones_halve_it():

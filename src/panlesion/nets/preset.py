@@ -10,17 +10,21 @@ class Preset:
     """Channels of every encoder level, finest first; each level after the first halves the grid.
 
     `features_from` is the level whose average is the feature vector: the published classifier reads the fifth and leaves
-    the sixth (the bottleneck) out.
+    the sixth (the bottleneck) out. `voxel_norms` finest levels are normalised voxel by voxel, which keeps HU
+    (`blocks.VoxelNorm`); the others have instance norm, as the published network has throughout.
     """
 
     name: str
     channels: tuple[int, ...]
     decoder_convs: int = 2
     features_from: int = 4
+    voxel_norms: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.features_from < len(self.channels):
             raise ValueError(f"features_from is {self.features_from}; the network has levels 0 … {len(self.channels) - 1}")
+        if not 0 <= self.voxel_norms <= len(self.channels):
+            raise ValueError(f"voxel_norms is {self.voxel_norms}; the network has {len(self.channels)} levels")
 
     @property
     def stride(self) -> int:
@@ -39,7 +43,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "pasta": Preset(name="pasta", channels=(64, 128, 256, 512, 1024, 1024)),
         "small": Preset(name="small", channels=(32, 64, 128, 256, 512, 512)),
         # Ours, for CPUs: four stride-2 levels and one convolution per decoder level, 2.4 M parameters.
-        "nano": Preset(name="nano", channels=(16, 32, 64, 96, 128), decoder_convs=1),
+        "nano": Preset(name="nano", channels=(16, 32, 64, 96, 128), decoder_convs=1, voxel_norms=1),
     }
 )
 

@@ -15,12 +15,15 @@ class UNet(nn.Module):
         channels = preset.channels
         self.preset = preset
         self.encoder = nn.ModuleList(
-            level(before, after, 2, stride=1 if n == 0 else 2)
+            level(before, after, 2, stride=1 if n == 0 else 2, voxelwise=n < preset.voxel_norms)
             for n, (before, after) in enumerate(zip((in_channels, *channels), channels, strict=False))
         )
         pairs = list(zip(channels[:0:-1], channels[-2::-1], strict=True))
         self.ups = nn.ModuleList(nn.ConvTranspose3d(deep, fine, 2, stride=2, bias=False) for deep, fine in pairs)
-        self.decoder = nn.ModuleList(level(2 * fine, fine, preset.decoder_convs) for _, fine in pairs)
+        self.decoder = nn.ModuleList(
+            level(2 * fine, fine, preset.decoder_convs, voxelwise=len(pairs) - n <= preset.voxel_norms)
+            for n, (_, fine) in enumerate(pairs)
+        )
         self.heads = nn.ModuleList(nn.Conv3d(fine, classes, 1, bias=False) for _, fine in pairs)
         self.apply(initialise)
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from panlesion.nets.blocks import initialise
+from panlesion.nets.blocks import VoxelNorm, initialise
 from panlesion.nets.classes import LESIONS, OTHER_MASS, Classes, ClassGroup
 from panlesion.nets.model import Model
 from panlesion.train.augment import Augment, draw_augmentation, render_augmentation
@@ -168,5 +168,5 @@ def reset(module: nn.Module, seed: int) -> None:
     torch.manual_seed(seed)
     module.apply(initialise)
     for part in module.modules():
-        if isinstance(part, nn.InstanceNorm3d):
+        if isinstance(part, nn.InstanceNorm3d | VoxelNorm):
             part.reset_parameters()
