@@ -131,6 +131,7 @@ def test_a_header_that_is_no_header_is_refused(path, text):
         (lambda h: h.pop("model"), "lacks model"),
         (lambda h: h["model"].pop("licence"), r"lacks model\.licence"),
         (lambda h: h["model"].update(spacing_mm="fine"), r"model\.spacing_mm"),
+        (lambda h: h["model"].update(offsets=[0.0]), r"1 offsets for \d+ classes in its header cannot be"),
         (lambda h: h["model"].update(spacing_mm=0.0), "spacing_mm 0.0 in its header cannot be"),
         (lambda h: h["model"].update(patch_voxels=18), "patch_voxels 18 at stride 4"),
         (lambda h: h["model"]["preset"].update(channels=[4, 8, 10**9]), "cannot be"),
@@ -145,6 +146,10 @@ def test_a_header_that_is_no_header_is_refused(path, text):
 def test_a_header_that_contradicts_rules_or_tensors_is_refused(path, change, words):
     with pytest.raises(CheckpointError, match=words):
         load_checkpoint(resigned(path, change))
+
+
+def test_a_file_from_before_offsets_has_none(path):
+    assert load_checkpoint(resigned(path, lambda header: header["model"].pop("offsets"))).info.offsets == ()
 
 
 def test_another_safetensors_file_is_told_apart(tmp_path):

@@ -6,6 +6,7 @@ changed spacing is noticed as surely as a changed weight. It guards against dama
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 """Where shipped models lie, each named `<name>.safetensors`."""
 
 _INFO, _LOOK = TypeAdapter(ModelInfo), TypeAdapter(Look)
+# Fields newer than some files; those without them mean the default.
+_LATER = frozenset({"offsets"})
 # A damaged or hostile header must not make us build a monster; ours, far above every preset.
 _MOST_LEVELS, _MOST_CHANNELS, _MOST_CLASSES = 9, 8192, 4096
 
@@ -112,7 +115,8 @@ def load_model(name_or_path: Path | str) -> Model:
 def _lacking(header: Mapping[str, Any]) -> list[str]:
     """What a header of ours must have and this one lacks."""
     wrong = [name for name in ("model", "heads") if not isinstance(header.get(name), dict)]
-    return wrong + [f"model.{field.name}" for field in fields(ModelInfo) if not wrong and field.name not in header["model"]]
+    must = [field.name for field in fields(ModelInfo) if field.name not in _LATER]
+    return wrong + [f"model.{name}" for name in must if not wrong and name not in header["model"]]
 
 
 def _info(record: Mapping[str, Any], path: Path) -> ModelInfo:
@@ -138,6 +142,8 @@ def _broken(info: ModelInfo) -> list[str]:
         f"spacing_mm {info.spacing_mm}": info.spacing_mm > 0,
         f"patch_voxels {info.patch_voxels} at stride {info.preset.stride}": info.patch_voxels > 0
         and info.patch_voxels % info.preset.stride == 0,
+        f"{len(info.offsets)} offsets for {len(info.classes)} classes": len(info.offsets) in (0, len(info.classes)),
+        f"offsets {info.offsets}": all(isfinite(one) for one in info.offsets),
         f"intensity {info.intensity}": len(hu) == len(info.intensity.network) >= 2 and hu == sorted(set(hu)),
     }
     return [what for what, holds in rules.items() if not holds]

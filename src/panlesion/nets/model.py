@@ -21,7 +21,11 @@ class Intensity:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelInfo:
-    """Everything but the weights. `recipe` and `provenance` are JSON-able and only carried along."""
+    """Everything but the weights. `recipe` and `provenance` are JSON-able and only carried along.
+
+    `offsets`, one for each channel or none at all, are added to full-resolution logits: training that weighs rare classes
+    more learns logits that favour them, and these take that back (logit adjustment, Menon et al. 2021).
+    """
 
     preset: Preset
     classes: Classes
@@ -29,6 +33,7 @@ class ModelInfo:
     patch_voxels: int
     intensity: Intensity = field(default_factory=Intensity)
     in_channels: int = 1
+    offsets: tuple[float, ...] = ()
     licence: str = "Apache-2.0"
     recipe: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -62,6 +67,8 @@ class Model(nn.Module):
             ValueError: A side of `x` is not divisible by the network's stride.
         """
         logits: Tensor = self.unet(x)
+        if self.info.offsets:
+            logits = logits + logits.new_tensor(self.info.offsets)[:, None, None, None]
         return logits
 
     def features(self, x: Tensor) -> Tensor:

@@ -94,7 +94,8 @@ def adapted(model: Model, classes: tuple[str, ...], *, start_from: str | None = 
     finds masses before its first step; with None the heads start anew.
     """
     group = ClassGroup(name=LESIONS, classes=("none", *classes))
-    info = replace(model.info, classes=Classes(groups=(group,)))
+    # Offsets belong to the balance of the classes it was pretrained with; what is trained now learns its own.
+    info = replace(model.info, classes=Classes(groups=(group,)), offsets=())
     new = Model(info)
     weights = {name: value for name, value in model.unet.state_dict().items() if not name.startswith("heads")}
     new.unet.load_state_dict(weights, strict=False)
