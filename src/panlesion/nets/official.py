@@ -116,8 +116,8 @@ def write_official(path: Path | str, model: Model, *, form: OfficialForm = Offic
     """Write a model's U-Net, and its head `CLASSIFIER` if it has one, so that the public code can load it; fp32.
 
     The public classes have two convolutions per decoder level: `pasta` fits them as they are, `small` with
-    `max_num_features=512`, `nano` fits none of them. Their classifier also wants as many segmentation classes as outputs. Offsets of the logits have
-    no place in such a file and stay behind.
+    `max_num_features=512`, `nano` fits none of them. Their classifier also wants as many segmentation classes as outputs.
+    Offsets of the logits have no place in such a file and stay behind.
     """
     weights = {
         theirs: tensor.detach().to("cpu", torch.float32).contiguous()
