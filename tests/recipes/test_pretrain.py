@@ -23,6 +23,7 @@ def test_a_run_leaves_a_model_that_says_where_it_comes_from(tmp_path):
     assert steps == [1, 2]
     assert model.info.spacing_mm == 2.5
     assert model.info.recipe["blocks"]["seed"] == 4
+    assert len(model.info.offsets) == len(model.classes)  # it was trained with a balance
     assert model.info.provenance["data"] == "drawn phantoms only"
     assert json.loads((tmp_path / "recipe.json").read_text())["preset"] == "nano"
 

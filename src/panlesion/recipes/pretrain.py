@@ -19,6 +19,7 @@ from panlesion.nets.checkpoint import load_checkpoint, save_checkpoint
 from panlesion.nets.classes import ANATOMY, LESIONS
 from panlesion.nets.model import Model, new_model
 from panlesion.recipes.fresh_blocks import FreshBlocks
+from panlesion.recipes.offsets import BLOCKS, FIRST_BLOCK, fit_offsets
 from panlesion.recipes.real_data import KEPT_FINER, CaseFolders, HostFolder, MixedBlocks, Preparing, RealData
 from panlesion.train.augment import Augment
 from panlesion.train.loop import Fit, Source, Watch, fit, launched, on_first, once
@@ -144,9 +145,11 @@ def pretrain(
     with _source(recipe, out, data, workers, fabric, preparing) as source:
         task = Segment(classes=model.classes, balance=recipe.balance)
         model = fit(model, task, source, recipe.fit, out, fabric=fabric, watch=watch if first else None)
-    model.info = replace(
-        model.info, recipe=resolved(recipe), provenance=_provenance(recipe, start_from, fabric.world_size)
-    )  # fmt: skip
+    told = _provenance(recipe, start_from, fabric.world_size)
+    model.info = replace(model.info, recipe=resolved(recipe), provenance=told)
+    if recipe.balance and first:
+        unseen = (recipe.blocks.make(FIRST_BLOCK + n) for n in range(BLOCKS))
+        model.info = replace(model.info, offsets=fit_offsets(model.eval(), unseen, progress=preparing))
     on_first(fabric, lambda: save_checkpoint(out / MODEL_FILE, model))
     return model
 
