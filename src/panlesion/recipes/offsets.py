@@ -42,11 +42,11 @@ def fit_offsets(model: Model, blocks: Iterable[Block], *, progress: Progress | N
     for block in blocks:
         seen += len(block.hu)
         for hu, target in zip(block.hu, block.targets, strict=True):
-            ours = _logits(model, hu)
-            margin = (target.shape[-1] - model.info.patch_voxels) // 2
-            inner = (slice(margin, margin + model.info.patch_voxels, THINNED),) * 3
+            start = (len(hu) - model.info.patch_voxels) // 2
+            middle = (slice(start, start + model.info.patch_voxels),) * 3
+            ours = _logits(model, hu[middle])
             for n, group in enumerate(groups):
-                truth = target[n][inner].ravel()
+                truth = target[n][middle][::THINNED, ::THINNED, ::THINNED].ravel()
                 known = truth != IGNORE
                 logits[n].append(ours[model.classes.channels(group.name)][:, known])
                 targets[n].append(truth[known])
@@ -86,12 +86,9 @@ def _mean_dice(found: NDArray[np.uint8], target: NDArray[np.uint8], voxels: NDAr
 
 
 def _logits(model: Model, hu: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Thinned logits (C, N) of the middle of a patch, without the model's offsets."""
-    side = model.info.patch_voxels
-    start = (hu.shape[0] - side) // 2
-    middle = hu[(slice(start, start + side),) * 3]
+    """Thinned logits (C, N) of a window of HU (S, S, S), without the model's offsets."""
     device = next(model.parameters()).device
-    x = torch.from_numpy(network_input(middle, model.intensity))[None, None].to(device)
+    x = torch.from_numpy(network_input(hu, model.intensity))[None, None].to(device)
     with torch.no_grad(), torch.autocast(device.type, dtype=torch.bfloat16):
         y = model.unet(x)[0, :, ::THINNED, ::THINNED, ::THINNED]
     out: NDArray[np.float32] = y.flatten(1).float().cpu().numpy()

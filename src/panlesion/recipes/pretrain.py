@@ -147,10 +147,14 @@ def pretrain(
         model = fit(model, task, source, recipe.fit, out, fabric=fabric, watch=watch if first else None)
     told = _provenance(recipe, start_from, fabric.world_size)
     model.info = replace(model.info, recipe=resolved(recipe), provenance=told)
-    if recipe.balance and first:
-        unseen = (recipe.blocks.make(FIRST_BLOCK + n) for n in range(BLOCKS))
-        model.info = replace(model.info, offsets=fit_offsets(model.eval(), unseen, progress=preparing))
-    on_first(fabric, lambda: save_checkpoint(out / MODEL_FILE, model))
+
+    def finish() -> None:
+        if recipe.balance:
+            unseen = (recipe.blocks.make(FIRST_BLOCK + n) for n in range(BLOCKS))
+            model.info = replace(model.info, offsets=fit_offsets(model.eval(), unseen, progress=preparing))
+        save_checkpoint(out / MODEL_FILE, model)
+
+    on_first(fabric, finish)
     return model
 
 
