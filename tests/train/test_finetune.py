@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +8,9 @@ from runs_made import TINY, tiny_fit
 from panlesion.nets.classes import LESIONS, OTHER_MASS, pan_tumour_classes
 from panlesion.nets.model import Model, ModelInfo
 from panlesion.train.finetune import Finetune, Labelled, LabelledSource, Moves, adapted, finetune_segment, moving, reset
+from panlesion.train.tasks.segment import DeepSupervised
+
+SARCOMA = {"sarcoma": OTHER_MASS}
 
 
 def pretrained():
@@ -26,20 +31,33 @@ def config(**changes):
 
 def test_an_adapted_head_says_what_the_pretrained_one_said():
     model = pretrained()
-    new = adapted(model, ("sarcoma",))
+    model.info = replace(model.info, offsets=tuple(-0.1 * n for n in range(len(model.classes))))
+    new = adapted(model, SARCOMA)
     x = torch.rand(1, 1, 16, 16, 16)
     was, now = model(x), new(x)
     lesions = model.classes.channels(LESIONS)
     row = model.classes.group(LESIONS).classes.index(OTHER_MASS)
     assert now.shape[1] == 2
-    assert torch.allclose(now[:, 0], was[:, lesions.start])
-    assert torch.allclose(now[:, 1], was[:, lesions.start + row])
+    torch.testing.assert_close(now[:, 0], was[:, lesions.start], atol=1e-5, rtol=0)
+    torch.testing.assert_close(now[:, 1], was[:, lesions.start + row], atol=1e-5, rtol=0)
+
+
+def test_classes_without_a_start_get_no_offset_and_training_sees_what_inference_does():
+    model = pretrained()
+    model.info = replace(model.info, offsets=tuple(-0.1 * n for n in range(len(model.classes))))
+    assert adapted(model, {"a": None, "b": None}).info.offsets == ()
+    lesions = model.classes.group(LESIONS).classes
+    first = model.classes.channels(LESIONS).start
+    new = adapted(model, {"a": None, "b": OTHER_MASS})
+    assert new.info.offsets == (model.info.offsets[first], 0.0, model.info.offsets[first + lesions.index(OTHER_MASS)])
+    x = torch.rand(1, 1, 16, 16, 16)
+    assert torch.equal(DeepSupervised(new)(x)[0], new(x))
 
 
 def test_adapting_leaves_the_pretrained_model_alone():
     model = pretrained()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    tuned = adapted(model, ("sarcoma",))
+    tuned = adapted(model, SARCOMA)
     reset(tuned, 3)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
@@ -48,7 +66,7 @@ def test_adapting_leaves_the_pretrained_model_alone():
     ("moves", "still"), [(Moves.HEAD, ("encoder", "ups", "decoder")), (Moves.DECODER, ("encoder",)), (Moves.ALL, ())]
 )
 def test_only_what_may_move_moves(tmp_path, moves, still):
-    tuned = adapted(pretrained(), ("sarcoma",))
+    tuned = adapted(pretrained(), SARCOMA)
     before = {name: value.clone() for name, value in tuned.unet.named_parameters()}
     finetune_segment(tuned, [a_case()], config(moves=moves), tmp_path)
     changed = {name.split(".")[0] for name, value in tuned.unet.named_parameters() if not torch.equal(value, before[name])}
@@ -56,7 +74,7 @@ def test_only_what_may_move_moves(tmp_path, moves, still):
 
 
 def test_the_encoder_can_learn_slower():
-    tuned = adapted(pretrained(), ("sarcoma",))
+    tuned = adapted(pretrained(), SARCOMA)
     scales = [group["scale"] for group in moving(config(encoder_scale=0.1), tuned)]
     assert scales == [1.0, 1.0, 0.1]
 
@@ -75,7 +93,7 @@ def test_patches_are_centred_on_lesions_not_on_what_nobody_knows():
 
 
 def test_fresh_weights_of_a_seed_are_always_the_same():
-    a, b, c = (adapted(pretrained(), ("sarcoma",)) for _ in range(3))
+    a, b, c = (adapted(pretrained(), SARCOMA) for _ in range(3))
     reset(a, 1)
     reset(b, 1)
     reset(c, 2)
@@ -85,7 +103,7 @@ def test_fresh_weights_of_a_seed_are_always_the_same():
 
 
 def test_no_case_and_a_label_beyond_the_classes_are_refused(tmp_path):
-    tuned = adapted(pretrained(), ("sarcoma",))
+    tuned = adapted(pretrained(), SARCOMA)
     with pytest.raises(ValueError, match="at least one annotated CT"):
         finetune_segment(tuned, [], config(), tmp_path)
     bad = Labelled(id="case_7", hu=a_case().hu, target=a_case().target * np.uint8(3))

@@ -173,7 +173,7 @@ def _predictor(bench: _Bench, cases: Sequence[LabelledCT], job: FewShotJob) -> P
     train = [case for patient in job.split.train[: job.shots] for case in cases if case.patient == patient]
     if arm in FITTERS:
         return FITTERS[arm](train)
-    tuned = adapted(bench.model, task.classes, start_from=task.start_from)
+    tuned = adapted(bench.model, dict.fromkeys(task.classes, None if arm is Arm.SCRATCH else task.start_from))
     tuned.info = replace(tuned.info, spacing_mm=task.working_mm)
     if arm is not Arm.ZERO:
         if arm is Arm.SCRATCH:

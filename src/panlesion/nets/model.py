@@ -23,8 +23,8 @@ class Intensity:
 class ModelInfo:
     """Everything but the weights. `recipe` and `provenance` are JSON-able and only carried along.
 
-    `offsets`, one for each channel or none at all, are added to full-resolution logits: training that weighs rare classes
-    more learns logits that favour them, and these take that back (logit adjustment, Menon et al. 2021).
+    `offsets`, one for each channel or none at all, are added to logits: training that weighs rare classes more learns
+    logits that favour them, and these take that back (logit adjustment, Menon et al. 2021).
     """
 
     preset: Preset
@@ -66,10 +66,13 @@ class Model(nn.Module):
         Raises:
             ValueError: A side of `x` is not divisible by the network's stride.
         """
-        logits: Tensor = self.unet(x)
-        if self.info.offsets:
-            logits = logits + logits.new_tensor(self.info.offsets)[:, None, None, None]
-        return logits
+        return self.moved(self.unet(x))
+
+    def moved(self, logits: Tensor) -> Tensor:
+        """Logits (B, C, I, J, K) of any decoder level, moved by the offsets."""
+        if not self.info.offsets:
+            return logits
+        return logits + logits.new_tensor(self.info.offsets)[:, None, None, None]
 
     def features(self, x: Tensor) -> Tensor:
         """Feature vector (B, F)."""

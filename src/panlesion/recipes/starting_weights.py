@@ -109,17 +109,8 @@ def lesion_classes(start: StartingWeights) -> tuple[str, ...]:
 def adapted_from(start: StartingWeights, starts: Mapping[str, str | None], *, spacing_mm: float, seed: int) -> Model:
     """A model for the classes `starts`, each head from its own pretrained class; fresh weights come from the seed."""
     torch.manual_seed(seed)
-    model = adapted(start.model, tuple(starts), start_from=None)
+    model = adapted(start.model, starts)
     model.info = replace(model.info, spacing_mm=spacing_mm)
     if start.name == SCRATCH:
         reset(model, seed)
-        return model
-    with torch.no_grad():
-        for row, (name, begins) in enumerate(starts.items(), 1):
-            if begins is None:
-                continue
-            single = adapted(start.model, (name,), start_from=begins)
-            for head, old in zip(model.unet.heads.parameters(), single.unet.heads.parameters(), strict=True):
-                head[0].copy_(old[0])
-                head[row].copy_(old[1])
     return model

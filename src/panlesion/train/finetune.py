@@ -1,6 +1,6 @@
 """Adapting a pretrained network to a few annotated CTs: which weights move, how fast, from where the head starts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from panlesion.nets.blocks import VoxelNorm, initialise
-from panlesion.nets.classes import LESIONS, OTHER_MASS, Classes, ClassGroup
+from panlesion.nets.classes import LESIONS, Classes, ClassGroup
 from panlesion.nets.model import Model
 from panlesion.train.augment import Augment, draw_augmentation, render_augmentation
 from panlesion.train.loop import Check, Fit, Sample, Watch, fit
@@ -87,25 +87,28 @@ class LabelledSource:
         return Sample(arrays={"image": image[None], "targets": targets}, id=case.id)
 
 
-def adapted(model: Model, classes: tuple[str, ...], *, start_from: str | None = OTHER_MASS) -> Model:
-    """A copy of a model whose only output group is `lesions` with ("none", *classes).
+def adapted(model: Model, starts: Mapping[str, str | None]) -> Model:
+    """A copy of a model whose only output group is `lesions` with "none" and the classes that `starts` names.
 
-    Every head starts from the pretrained rows of "none" and of the lesion class `start_from`, so that the network already
-    finds masses before its first step; with None the heads start anew.
+    Each class starts as the pretrained lesion class that stands beside it, weights and offset, so that the network already
+    finds it before its first step; with None its head starts anew. "none" starts as it was if any class does.
     """
-    group = ClassGroup(name=LESIONS, classes=("none", *classes))
-    # Offsets belong to the balance of the classes it was pretrained with; what is trained now learns its own.
-    info = replace(model.info, classes=Classes(groups=(group,)), offsets=())
-    new = Model(info)
+    group = ClassGroup(name=LESIONS, classes=("none", *starts))
+    new = Model(replace(model.info, classes=Classes(groups=(group,)), offsets=()))
     weights = {name: value for name, value in model.unet.state_dict().items() if not name.startswith("heads")}
     new.unet.load_state_dict(weights, strict=False)
-    if start_from is not None:
-        first = model.classes.channels(LESIONS).start
-        row = first + model.classes.group(LESIONS).classes.index(start_from)
-        with torch.no_grad():
-            rows = [first] + [row] * len(classes)
-            for fresh, old in zip(new.unet.heads.parameters(), model.unet.heads.parameters(), strict=True):
-                fresh.copy_(old[rows])
+    known = [(row, begins) for row, begins in enumerate(starts.values(), 1) if begins is not None]
+    if not known:
+        return new
+    none = model.classes.channels(LESIONS).start
+    pretrained = model.classes.group(LESIONS).classes
+    rows = {0: none} | {row: none + pretrained.index(begins) for row, begins in known}
+    with torch.no_grad():
+        for fresh, old in zip(new.unet.heads.parameters(), model.unet.heads.parameters(), strict=True):
+            fresh[list(rows)] = old[list(rows.values())]
+    if model.info.offsets:
+        moved = tuple(model.info.offsets[rows[row]] if row in rows else 0.0 for row in range(len(group.classes)))
+        new.info = replace(new.info, offsets=moved)
     return new
 
 

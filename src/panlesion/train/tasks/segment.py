@@ -11,14 +11,14 @@ from panlesion.train.losses import AS_PUBLISHED, Balance, segmentation_loss
 
 
 class DeepSupervised(nn.Module):
-    """A model whose forward gives the logits of every decoder level."""
+    """A model whose forward gives the logits of every decoder level, each with the model's offsets: what is trained is used."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        return self.model.unet.deep_logits(x)
+        return [self.model.moved(logits) for logits in self.model.unet.deep_logits(x)]
 
 
 @dataclass(frozen=True, kw_only=True)
