@@ -1,3 +1,4 @@
+import errno
 import json
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 import torch
 from runs_made import CLASSES, BallSource, tiny_fit, tiny_model
 
+from panlesion.data.publish import DiskFullError
 from panlesion.errors import TrainingError
 from panlesion.train.journal import read_journal
 from panlesion.train.loop import Progress, _Loader, fit
@@ -57,6 +59,26 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_samples(tmp_path):
     assert all(torch.isfinite(p).all() for p in model.parameters())
     # the state saved before it is sound: with good data the run goes on
     fit(tiny_model(), TASK, BallSource(), tiny_fit(8), tmp_path)
+
+
+def test_a_full_disk_stops_the_run_and_costs_only_what_came_after_the_last_state(tmp_path, monkeypatch):
+    whole = fit(tiny_model(), TASK, BallSource(), tiny_fit(8), tmp_path / "whole")
+    saved, save = [], torch.save
+
+    def full_at_the_second(state, stream):
+        saved.append(state["step"])
+        if len(saved) == 2:
+            stream.write(b"the first bytes fit")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(state, stream)
+
+    monkeypatch.setattr("torch.save", full_at_the_second)
+    with pytest.raises(DiskFullError, match=r"state\.pt: No space left"):
+        fit(tiny_model(), TASK, BallSource(), tiny_fit(8), tmp_path / "cut")
+    assert saved == [3, 6]
+    assert not [file for file in (tmp_path / "cut").iterdir() if "partial" in file.name]
+    assert same_weights(whole, fit(tiny_model(5), TASK, BallSource(), tiny_fit(8), tmp_path / "cut"))
+    assert saved[2:] == [6, 8]
 
 
 def test_another_run_in_the_same_folder_is_refused(tmp_path):

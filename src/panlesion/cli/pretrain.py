@@ -76,7 +76,7 @@ def pretrain(
     fabric = launched(_fabric(machine, chosen.fit.precision))
     with preparing_bar("preparing the data") as preparing, ExitStack() as later:
         run(
-            chosen, out, workers=workers, fabric=fabric, start_from=Path(start_from) if start_from else None, data=source,
+            chosen, out, workers=workers, fabric=fabric, start_from=start_from, data=source,
             preparing=preparing, watch=_bar_from_first_step(chosen.fit.steps, later),
         )  # fmt: skip
     if fabric.is_global_zero:

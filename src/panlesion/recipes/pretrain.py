@@ -14,10 +14,11 @@ from lightning_fabric import Fabric
 import panlesion
 from panlesion.data.host_folder import HOSTS_FOLDER
 from panlesion.data.publish import write_text
-from panlesion.errors import TrainingError
-from panlesion.nets.checkpoint import load_checkpoint, save_checkpoint
-from panlesion.nets.classes import ANATOMY, LESIONS
+from panlesion.errors import CheckpointError, TrainingError
+from panlesion.nets.checkpoint import load_model, save_checkpoint
+from panlesion.nets.classes import ANATOMY, LESIONS, pan_tumour_classes
 from panlesion.nets.model import Model, new_model
+from panlesion.nets.preset import preset_of
 from panlesion.recipes.fresh_blocks import FreshBlocks
 from panlesion.recipes.offsets import BLOCKS, FIRST_BLOCK, fit_offsets
 from panlesion.recipes.real_data import KEPT_FINER, CaseFolders, HostFolder, MixedBlocks, Preparing, RealData
@@ -120,7 +121,7 @@ def pretrain(
     *,
     workers: int = 1,
     fabric: Fabric | None = None,
-    start_from: Path | None = None,
+    start_from: str | None = None,
     data: HostFolder | CaseFolders | None = None,
     watch: Watch | None = None,
     preparing: Preparing = lambda _done, _all: None,
@@ -132,20 +133,22 @@ def pretrain(
 
     Raises:
         TrainingError: `out` holds a run of another recipe, `data` holds what cannot be used, or data or loss failed.
+        CheckpointError: `start_from`, a shipped name or a file, cannot be read or is of another size or other classes.
     """
     fabric = launched(fabric or Fabric(accelerator="cpu", devices=1, precision=recipe.fit.precision))  # type: ignore[arg-type]
     if data is not None:
         recipe = replace(recipe, real=data.find()[1] if isinstance(data, HostFolder) else data.find())
     first = fabric.is_global_zero
+    start = None if start_from is None else _start(start_from, recipe)
     on_first(fabric, lambda: claim(out, recipe))
     torch.manual_seed(recipe.fit.seed)
     model = new_model(recipe.preset, spacing_mm=recipe.spacing_mm, patch_voxels=recipe.patch_voxels)
-    if start_from is not None:
-        model.unet.load_state_dict(load_checkpoint(start_from).unet.state_dict())
+    if start is not None:
+        model.unet.load_state_dict(start.unet.state_dict())
     with _source(recipe, out, data, workers, fabric, preparing) as source:
         task = Segment(classes=model.classes, balance=recipe.balance)
         model = fit(model, task, source, recipe.fit, out, fabric=fabric, watch=watch if first else None)
-    told = _provenance(recipe, start_from, fabric.world_size)
+    told = _provenance(recipe, start_from, start, fabric.world_size)
     model.info = replace(model.info, recipe=resolved(recipe), provenance=told)
 
     def finish() -> None:
@@ -187,7 +190,19 @@ def _source(
         pool.stop()
 
 
-def _provenance(recipe: StageOne, start_from: Path | None, processes: int) -> dict[str, Any]:
+def _start(name: str, recipe: StageOne) -> Model:
+    """The network to go on from, which must be the recipe's own."""
+    model = load_model(name)
+    if model.preset != preset_of(recipe.preset):
+        raise CheckpointError(
+            f"{name} is a {model.preset.name!r} network, the recipe trains {recipe.preset!r}; start from its own"
+        )
+    if model.classes != pan_tumour_classes():
+        raise CheckpointError(f"{name} has other classes than pretraining teaches; start from a network that was pretrained")
+    return model
+
+
+def _provenance(recipe: StageOne, start_from: str | None, start: Model | None, processes: int) -> dict[str, Any]:
     """What the checkpoint says of its making."""
     told: dict[str, Any] = {
         "made_by": f"panlesion {panlesion.__version__}",
@@ -196,9 +211,9 @@ def _provenance(recipe: StageOne, start_from: Path | None, processes: int) -> di
     }
     if processes > 1:
         told["processes"] = processes
-    if start_from is not None:
-        before = load_checkpoint(start_from).info.provenance
-        told["started_from"] = {"file": start_from.name, "data": before.get("data", "not told")}
+    if start_from is not None and start is not None:
+        before = start.info.provenance
+        told["started_from"] = {"file": Path(start_from).name, "data": before.get("data", "not told")}
     return told
 
 
