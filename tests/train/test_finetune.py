@@ -73,6 +73,29 @@ def test_only_what_may_move_moves(tmp_path, moves, still):
     assert changed == {"encoder", "ups", "decoder", "heads"} - set(still)
 
 
+def test_the_start_counts_as_much_as_asked_for_in_checks_too(tmp_path):
+    start = adapted(pretrained(), SARCOMA)
+    first = [p.clone() for p in start.parameters()]
+    checked = []
+
+    def check(model):
+        checked.append([p.clone() for p in model.parameters()])
+        return {}
+
+    ends = {
+        share: finetune_segment(
+            adapted(pretrained(), SARCOMA), [a_case()], config(start_share=share), tmp_path / str(share), check=check
+        )
+        for share in (0.0, 0.25, 1.0)
+    }
+    plain, mixed, start_again = (list(one.parameters()) for one in ends.values())
+    for p, m, s, f in zip(plain, mixed, start_again, first, strict=True):
+        torch.testing.assert_close(m, 0.75 * p + 0.25 * f)
+        torch.testing.assert_close(s, f)
+    for seen, end in zip(checked, (plain, mixed, start_again), strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(seen, end, strict=True))
+
+
 def test_the_encoder_can_learn_slower():
     tuned = adapted(pretrained(), SARCOMA)
     scales = [group["scale"] for group in moving(config(encoder_scale=0.1), tuned)]

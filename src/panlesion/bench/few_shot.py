@@ -178,7 +178,8 @@ def _predictor(bench: _Bench, cases: Sequence[LabelledCT], job: FewShotJob) -> P
     if arm is not Arm.ZERO:
         if arm is Arm.SCRATCH:
             reset(tuned, job.split.seed)
-        config = replace(plan.finetune, moves=TRAINED[arm], fit=replace(plan.finetune.fit, seed=job.split.seed))
+        protocol = plan.finetune.from_scratch() if arm is Arm.SCRATCH else plan.finetune
+        config = replace(protocol, moves=TRAINED[arm], fit=replace(protocol.fit, seed=job.split.seed))
         folder = bench.out / f"run_{arm.name.lower()}_{job.shots}_{job.split.seed}"
         tuned = finetune_segment(tuned, [_labelled(case, task.working_mm) for case in train], config, folder)
         shutil.rmtree(folder)

@@ -88,7 +88,7 @@ def resolve(
     protocol: Finetune | None = None,
 ) -> FinetuneRecipe:
     """The recipe of a run; what is not said here is the protocol's own."""
-    protocol = protocol or Finetune()
+    protocol = protocol or (Finetune().from_scratch() if start.name == SCRATCH else Finetune())
     small = sum(p.numel() for p in start.model.parameters()) < _SMALL_PARAMETERS
     total = steps or protocol.fit.steps
     fit = replace(

@@ -20,6 +20,8 @@ from panlesion.train.losses import IGNORE
 from panlesion.train.optim import Method, Optim, Schedule
 from panlesion.train.tasks.segment import Segment
 
+SCRATCH_RATE = 1e-3
+
 
 class Moves(StrEnum):
     """Which weights fine-tuning changes."""
@@ -31,21 +33,31 @@ class Moves(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Finetune:
-    """How a network is adapted; defaults are ours, chosen on shots alone (docs/experiments.md)."""
+    """How a network is adapted; defaults are ours, chosen on training patients of one split (docs/experiments.md).
+
+    At the end every weight is averaged with what it was at the start, which counts `start_share` (0 … 1): few cases teach
+    what is special about them, too, and the average keeps more of what was known before (WiSE-FT, Wortsman et al. 2022).
+    """
 
     moves: Moves = Moves.ALL
+    start_share: float = 0.5
     encoder_scale: float = 1.0
     foreground: float = 0.67
     fit: Fit = field(
         default_factory=lambda: Fit(
             steps=300,
             batch=2,
-            optim=Optim(method=Method.ADAMW, rate=1e-3, weight_decay=1e-2, schedule=Schedule.COSINE, warmup_steps=20),
+            optim=Optim(method=Method.ADAMW, rate=3e-4, weight_decay=1e-2, schedule=Schedule.COSINE, warmup_steps=20),
             save_every=10_000,
         )
     )
     augment: Augment = field(default_factory=Augment)
     patch_voxels: int = 48
+
+    def from_scratch(self) -> "Finetune":
+        """The same for a network that knows nothing yet: it learns faster, and its start is worth nothing."""
+        faster = replace(self.fit, optim=replace(self.fit.optim, rate=SCRATCH_RATE))
+        return replace(self, fit=faster, start_share=0.0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -145,16 +157,47 @@ def finetune_segment(
         TrainingError: As `fit` does.
     """
     _check_cases(cases, model)
-    return fit(
+    mix = _Mix(start=[p.detach().clone() for p in model.parameters()], share=config.start_share)
+    tuned = fit(
         model,
         Segment(classes=model.classes),
         LabelledSource(cases=cases, config=config),
         config.fit,
         out,
         groups=lambda one: moving(config, one),
-        check=check,
+        check=check and mix.checking(check),
         watch=watch,
     )
+    mix.into(tuned)
+    return tuned
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Mix:
+    """The weights a network started with, and how much they count beside those it has in the end."""
+
+    start: list[torch.Tensor]
+    share: float
+
+    @torch.no_grad()
+    def into(self, model: nn.Module) -> None:
+        """Average the start into a network's weights."""
+        for p, start in zip(model.parameters(), self.start, strict=True):
+            p.lerp_(start.to(p.device), self.share)
+
+    def checking(self, check: Check) -> Check:
+        """The check on the network that would come out if training ended now."""
+
+        def on_mixed(model: Model) -> Mapping[str, float]:
+            trained = [p.detach().clone() for p in model.parameters()]
+            self.into(model)
+            found = check(model)
+            with torch.no_grad():
+                for p, value in zip(model.parameters(), trained, strict=True):
+                    p.copy_(value)
+            return found
+
+        return on_mixed
 
 
 def _check_cases(cases: Sequence[Labelled], model: Model) -> None:
