@@ -16,7 +16,8 @@ def test_nano_is_shipped_with_its_origin():
     info = panlesion.load_model("nano").info
     assert info.preset.name == "nano"
     assert info.provenance["data"] == "drawn phantoms only"
-    assert info.recipe["blocks"]["seed"] == 0
+    assert info.recipe["blocks"]["seed"] == 1
+    assert len(info.offsets) == len(info.classes)
 
 
 def test_nano_finds_the_liver_of_a_body_it_never_saw():

@@ -20,8 +20,6 @@ from panlesion.train.losses import IGNORE
 from panlesion.train.optim import Method, Optim, Schedule
 from panlesion.train.tasks.segment import Segment
 
-SCRATCH_RATE = 1e-3
-
 
 class Moves(StrEnum):
     """Which weights fine-tuning changes."""
@@ -47,7 +45,7 @@ class Finetune:
         default_factory=lambda: Fit(
             steps=300,
             batch=2,
-            optim=Optim(method=Method.ADAMW, rate=3e-4, weight_decay=1e-2, schedule=Schedule.COSINE, warmup_steps=20),
+            optim=Optim(method=Method.ADAMW, rate=1e-3, weight_decay=1e-2, schedule=Schedule.COSINE, warmup_steps=20),
             save_every=10_000,
         )
     )
@@ -55,9 +53,8 @@ class Finetune:
     patch_voxels: int = 48
 
     def from_scratch(self) -> "Finetune":
-        """The same for a network that knows nothing yet: it learns faster, and its start is worth nothing."""
-        faster = replace(self.fit, optim=replace(self.fit.optim, rate=SCRATCH_RATE))
-        return replace(self, fit=faster, start_share=0.0)
+        """The same for a network that knows nothing yet: its start is worth nothing."""
+        return replace(self, start_share=0.0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
