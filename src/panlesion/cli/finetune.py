@@ -190,7 +190,7 @@ def _line(text: str) -> None:
 
 
 def _trained(recipe: "FinetuneRecipe", start: "StartingWeights", folder: "LabelledFolder", out: Path) -> "Model":
-    from panlesion.cli.pretrain import training_bar
+    from panlesion.cli._bars import training_bar
     from panlesion.recipes.finetune import finetune as run
     from panlesion.recipes.finetune import prepare
     from panlesion.recipes.pretrain import claim

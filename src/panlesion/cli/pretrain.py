@@ -1,6 +1,6 @@
 """`panlesion pretrain`: train the network on synthetic lesions."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from panlesion.cli._bars import bar_from_first_step, preparing_bar
 from panlesion.cli._extras import need_model_extra
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
     from panlesion.recipes.real_data import CaseFolders, HostFolder
-    from panlesion.train.loop import Progress as Step
-    from panlesion.train.loop import Watch
 
 console = Console()
 
@@ -77,7 +75,7 @@ def pretrain(
     with preparing_bar("preparing the data") as preparing, ExitStack() as later:
         run(
             chosen, out, workers=workers, fabric=fabric, start_from=start_from, data=source,
-            preparing=preparing, watch=_bar_from_first_step(chosen.fit.steps, later),
+            preparing=preparing, watch=bar_from_first_step(chosen.fit.steps, later),
         )  # fmt: skip
     if fabric.is_global_zero:
         console.print(f"Trained {chosen.fit.steps} steps: {out / 'model.safetensors'}")
@@ -119,19 +117,6 @@ def _fabric(machine: dict[str, Any], precision: str) -> "Fabric":
         raise typer.BadParameter(str(error), param_hint="--accelerator, --devices, --nodes, --precision") from error
 
 
-def _bar_from_first_step(steps: int, later: ExitStack) -> "Watch":
-    """The training bar, shown once there is a step to show: two live bars at once are more than older rich allows."""
-    bar: Watch | None = None
-
-    def watch(step: "Step") -> None:
-        nonlocal bar
-        if bar is None:
-            bar = later.enter_context(training_bar(steps))
-        bar(step)
-
-    return watch
-
-
 def _stage_two(
     out: Path, recipe: str, steps: int, seed: int, workers: int, start_from: str | None, machine: dict[str, Any]
 ) -> None:
@@ -145,49 +130,7 @@ def _stage_two(
     chosen = STAGE_TWO[recipe](seed=seed, **({"steps": steps} if steps else {}))
     with preparing_bar("drawing and reading lesions") as gathering, ExitStack() as later:
         pretrain_head(
-            chosen, out, start_from=start_from, workers=workers, watch=_bar_from_first_step(chosen.fit.steps, later),
+            chosen, out, start_from=start_from, workers=workers, watch=bar_from_first_step(chosen.fit.steps, later),
             gathering=gathering, fabric=_fabric(machine, chosen.fit.precision),
         )  # fmt: skip
     console.print(f"Trained the attribute head {chosen.fit.steps} steps: {out / 'model.safetensors'}")
-
-
-@contextmanager
-def preparing_bar(what: str) -> "Iterator[Callable[[int, int], None]]":
-    """A bar for what comes before training; it is shown from its first report on and gone when training begins."""
-    columns = (TextColumn(f"[bold]{what}[/bold]"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    progress = Progress(*columns, console=console, transient=True)
-    task = progress.add_task(what, total=None)
-
-    def report(done: int, of: int) -> None:
-        progress.update(task, completed=done, total=of)
-        if done == of:
-            progress.stop()
-        else:
-            progress.start()
-
-    try:
-        yield report
-    finally:
-        progress.stop()
-
-
-@contextmanager
-def training_bar(steps: int) -> "Iterator[Watch]":
-    """A progress bar with the loss, seconds per step, the share of time spent waiting for data, and time left."""
-    columns = (
-        TextColumn("[bold]training[/bold]"), BarColumn(), MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]:.3f} · {task.fields[step_s]:.2f} s/step"),
-        TextColumn("waiting for data {task.fields[waiting]:.0%} · left"),
-        TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("training", total=steps, loss=float("nan"), step_s=0.0, waiting=0.0)
-        mean: dict[str, float] = {}
-
-        def watch(step: "Step") -> None:
-            for name, value in (("loss", step.loss), ("step_s", step.step_s), ("wait_s", step.wait_s)):
-                mean[name] = value if name not in mean else 0.95 * mean[name] + 0.05 * value
-            waiting = mean["wait_s"] / max(mean["step_s"], 1e-9)
-            progress.update(task, completed=step.step, loss=mean["loss"], step_s=mean["step_s"], waiting=waiting)
-
-        yield watch

@@ -1,19 +1,15 @@
 """`panlesion train-refiner`: train the network that redraws grain and edge of lesions on healthy CTs."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
+from panlesion.cli._bars import bar_from_first_step, preparing_bar
 from panlesion.cli._extras import need_model_extra
-
-if TYPE_CHECKING:
-    from panlesion.recipes.refiner import Preparing
 
 console = Console()
 
@@ -40,13 +36,13 @@ def train_refiner(
     need_model_extra("train-refiner")
     from lightning_fabric import Fabric
 
-    from panlesion.cli.pretrain import training_bar
     from panlesion.recipes.refiner import MODEL_FILE, UNUSABLE_FILE, refiner_run
     from panlesion.recipes.refiner import train_refiner as run
 
     recipe = refiner_run(hosts, spacing_mm=spacing, steps=steps, seed=seed, phantoms=phantoms)
     fabric = Fabric(accelerator=accelerator, devices=1, precision=precision)  # type: ignore[arg-type]
-    with _preparing_bar() as preparing, training_bar(steps) as watch:
+    with preparing_bar("preparing CTs") as preparing, ExitStack() as later:
+        watch = bar_from_first_step(steps, later)
         _, unusable = run(recipe, out, fabric=fabric, preparing=preparing, watch=watch)
     console.print(f"Trained {steps} steps: {out / MODEL_FILE}", soft_wrap=True)
     console.print(f"Use it: [bold]panlesion synth --spacing {spacing:g} --refine {out / MODEL_FILE} …[/bold]", soft_wrap=True)
@@ -57,29 +53,3 @@ def train_refiner(
             Text(f"{len(unusable)} hosts were left out, listed in {out / UNUSABLE_FILE}", style="red"), soft_wrap=True
         )
         raise typer.Exit(1)
-
-
-@contextmanager
-def _preparing_bar() -> "Iterator[Preparing]":
-    """A bar for bringing CTs to the refiner's spacing; it makes room for the training's own when that begins."""
-    progress = Progress(
-        SpinnerColumn(),
-        TextColumn("[bold]preparing CTs[/bold]"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        console=console,
-        transient=True,
-    )
-    task = progress.add_task("preparing", total=None)
-
-    def preparing(done: int, of: int) -> None:
-        progress.update(task, completed=done, total=of)
-        if done == of:
-            progress.stop()
-        else:
-            progress.start()
-
-    try:
-        yield preparing
-    finally:
-        progress.stop()
