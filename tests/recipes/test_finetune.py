@@ -38,6 +38,13 @@ def a_recipe(start, data, **changes):
     return replace(recipe, **changes)
 
 
+@pytest.mark.parametrize(("wanted", "share"), [("auto", 0.5), ("fresh", 0.0)])
+def test_a_random_head_is_not_averaged_into_the_trained_one(data, wanted, share):
+    start, checked = a_start(), check_labelled(data, names={}, spacing_mm=4.0)
+    starts = start_classes(start, checked.classes.names, wanted)
+    assert resolve(start, starts, checked, (), spacing_mm=4.0).start_share == share
+
+
 def test_the_checkpoint_says_what_it_is_and_names_no_case(tmp_path, data):
     start = a_start()
     tuned = finetune(a_recipe(start, data), start, data, tmp_path / "run")

@@ -109,8 +109,8 @@ def test_the_mask_is_full_in_the_lesion_and_nothing_far_away_or_in_other_matter(
     assert (weight[ball(3)] == 1).all()
     assert (weight[~ball(5 + 4)] == 0).all()
     assert (weight[:, :11] == 0).all()
-    assert weight.min() == 0
-    assert weight.max() == 1
+    assert weight.min() >= 0
+    assert weight.max() <= 1
 
 
 @pytest.mark.parametrize("shape", [(5, 64, 65), (70, 150, 30)])

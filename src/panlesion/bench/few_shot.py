@@ -178,7 +178,7 @@ def _predictor(bench: _Bench, cases: Sequence[LabelledCT], job: FewShotJob) -> P
     if arm is not Arm.ZERO:
         if arm is Arm.SCRATCH:
             reset(tuned, job.split.seed)
-        protocol = plan.finetune.from_scratch() if arm is Arm.SCRATCH else plan.finetune
+        protocol = plan.finetune.starting_anew() if arm is Arm.SCRATCH else plan.finetune
         config = replace(protocol, moves=TRAINED[arm], fit=replace(protocol.fit, seed=job.split.seed))
         folder = bench.out / f"run_{arm.name.lower()}_{job.shots}_{job.split.seed}"
         tuned = finetune_segment(tuned, [_labelled(case, task.working_mm) for case in train], config, folder)

@@ -88,7 +88,9 @@ def resolve(
     protocol: Finetune | None = None,
 ) -> FinetuneRecipe:
     """The recipe of a run; what is not said here is the protocol's own."""
-    protocol = protocol or (Finetune().from_scratch() if start.name == SCRATCH else Finetune())
+    protocol = protocol or Finetune()
+    if None in starts.values():
+        protocol = protocol.starting_anew()
     small = sum(p.numel() for p in start.model.parameters()) < _SMALL_PARAMETERS
     total = steps or protocol.fit.steps
     fit = replace(

@@ -148,7 +148,9 @@ def pretrain(
     with _source(recipe, out, data, workers, fabric, preparing) as source:
         task = Segment(classes=model.classes, balance=recipe.balance)
         model = fit(model, task, source, recipe.fit, out, fabric=fabric, watch=watch if first else None)
-    told = _provenance(recipe, start_from, start, fabric.world_size)
+    told = _provenance(recipe, fabric.world_size)
+    if start is not None:
+        told["started_from"] = {"file": Path(str(start_from)).name, "data": start.info.provenance.get("data", "not told")}
     model.info = replace(model.info, recipe=resolved(recipe), provenance=told)
 
     def finish() -> None:
@@ -202,7 +204,7 @@ def _start(name: str, recipe: StageOne) -> Model:
     return model
 
 
-def _provenance(recipe: StageOne, start_from: str | None, start: Model | None, processes: int) -> dict[str, Any]:
+def _provenance(recipe: StageOne, processes: int) -> dict[str, Any]:
     """What the checkpoint says of its making."""
     told: dict[str, Any] = {
         "made_by": f"panlesion {panlesion.__version__}",
@@ -211,9 +213,6 @@ def _provenance(recipe: StageOne, start_from: str | None, start: Model | None, p
     }
     if processes > 1:
         told["processes"] = processes
-    if start_from is not None and start is not None:
-        before = start.info.provenance
-        told["started_from"] = {"file": Path(start_from).name, "data": before.get("data", "not told")}
     return told
 
 

@@ -52,8 +52,8 @@ class Finetune:
     augment: Augment = field(default_factory=Augment)
     patch_voxels: int = 48
 
-    def from_scratch(self) -> "Finetune":
-        """The same for a network that knows nothing yet: its start is worth nothing."""
+    def starting_anew(self) -> "Finetune":
+        """The same for a network with a head that knows nothing yet: half of a random head only spoils the trained one."""
         return replace(self, start_share=0.0)
 
 
