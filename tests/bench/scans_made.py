@@ -1,11 +1,12 @@
 """Small made-up scans and predictions for the tests of whole-scan evaluation."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from panlesion.bench.held_out_scans import HeldOutScan, ScanJob
 from panlesion.ct.organs import V1_LABELS
 from panlesion.ct.volume import LabelMap, Volume, standard_grid
-from panlesion.infer.findings import Prediction
+from panlesion.infer.findings import Finding, Prediction, find
 from panlesion.nets.classes import ANATOMY, LESIONS, lesion_class, pan_tumour_classes
 
 SHAPE = (24, 20, 16)
@@ -24,16 +25,19 @@ def made_scan(job: ScanJob) -> HeldOutScan:
     )  # fmt: skip
 
 
-def seeing(ct: Volume, *boxes: tuple[tuple[slice, slice, slice], int, float]) -> Prediction:
-    """A prediction that sees boxes of a lesion class with a probability."""
+def seeing(
+    ct: Volume, *boxes: tuple[tuple[slice, slice, slice], int, float]
+) -> tuple[Prediction, NDArray[np.int32], list[Finding]]:
+    """What `find_lesions` gives of a network that sees boxes of a lesion class with a probability."""
     types, probability = np.zeros(ct.hu.shape, dtype=np.uint8), np.full(ct.hu.shape, 0.1, dtype=np.float32)
     for where, kind, sure in boxes:
         types[where], probability[where] = kind, sure
     groups = {group.name: group.classes for group in pan_tumour_classes().groups}
-    return Prediction(
+    prediction = Prediction(
         grid=ct.grid, types=types, probability=probability, anatomy=np.full_like(types, 2), lesion_names=groups[LESIONS],
         anatomy_names=groups[ANATOMY],
     )  # fmt: skip
+    return prediction, *find(prediction)
 
 
 LESION_BOX = (slice(4, 9), slice(4, 10), slice(4, 10))

@@ -34,7 +34,7 @@ def made(monkeypatch):
         return seeing(ct, (LESION_BOX, lesion_class(LesionType.LIVER_CYST), 0.9), (FALSE_BOX, MASS, 0.6))
 
     monkeypatch.setattr(held_out, "make_scan", made_scan)
-    monkeypatch.setattr(held_out, "predict_scan", predict)
+    monkeypatch.setattr(held_out, "find_lesions", predict)
     return seen
 
 

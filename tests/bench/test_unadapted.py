@@ -28,7 +28,7 @@ def asked(tmp_path):
 def test_phantoms_are_counted_as_asked_and_shown(asked, monkeypatch):
     found = (LESION_BOX, lesion_class(LesionType.LIVER_TUMOR), 0.9)
     monkeypatch.setattr(held_out, "make_scan", made_scan)
-    monkeypatch.setattr(held_out, "predict_scan", lambda _model, ct, **_overlap: seeing(ct, found))
+    monkeypatch.setattr(held_out, "find_lesions", lambda _model, ct, **_overlap: seeing(ct, found))
     tables = run_phantoms(asked, lambda *_: None)
     whole = tables[0]
     assert len(whole.rows) == 16  # 15 types, and all of them
@@ -51,7 +51,7 @@ def test_real_scans_have_a_line_each_and_their_findings(asked, monkeypatch):
     )
     (asked.root / "one").mkdir()
     write_volume(asked.root / "one" / "ct.nii.gz", Volume(hu=hu, grid=standard_grid(hu.shape, 5.0)))
-    monkeypatch.setattr(untouched, "predict_scan", lambda _model, ct, **_overlap: seeing(ct, (LESION_BOX, 1, 0.9)))
+    monkeypatch.setattr(untouched, "find_lesions", lambda _model, ct, **_overlap: seeing(ct, (LESION_BOX, 1, 0.9)))
     whole, findings = run_real(asked, lambda *_: None)
     assert whole.rows[0][:2] == ("acrin_001", "none known")
     assert findings.rows[0][1] == "lung_tumor"

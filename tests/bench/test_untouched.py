@@ -51,7 +51,7 @@ def predicted(monkeypatch):
         calls.append(overlap)
         return seeing(ct, (half, tumour, 0.7), (FALSE_BOX, MASS, 0.9))
 
-    monkeypatch.setattr(untouched, "predict_scan", predict)
+    monkeypatch.setattr(untouched, "find_lesions", predict)
     return calls
 
 
@@ -65,7 +65,7 @@ def test_the_nodule_is_found_at_its_rank_and_the_rest_is_false(root, model, tmp_
     head, cells = table(rows)
     by_name = {line[0]: dict(zip(head, line, strict=True)) for line in cells}
     assert by_name["lidc_0314"]["lesion"] == "found 1 of 1"
-    assert by_name["lidc_0314"]["rank by probability"] == "2 of 2"
+    assert by_name["lidc_0314"]["rank by certainty"] == "2 of 2"
     assert by_name["lidc_0314"]["types of the false positives"] == "other_mass 1"
     assert (by_name["totalseg"]["false positives"], by_name["totalseg"]["lesion"]) == ("2", "none known")
     assert by_name["acrin_001"]["their ml"] == f"{(216 + 8) * 0.125:.1f}"
@@ -74,9 +74,9 @@ def test_the_nodule_is_found_at_its_rank_and_the_rest_is_false(root, model, tmp_
 def test_an_operating_point_can_lose_the_nodule_or_the_mass(root, model, tmp_path):
     rows = run_untouched(root, model, tmp_path / "out", scans=["lidc_0314"])
     head, cells = table(rows, OperatingPoint(least_ml=2.0))
-    assert dict(zip(head, cells[0], strict=True))["rank by probability"] == "1 of 1"
+    assert dict(zip(head, cells[0], strict=True))["rank by certainty"] == "1 of 1"
     lost = dict(zip(head, table(rows, OperatingPoint(least_score=0.8))[1][0], strict=True))
-    assert (lost["lesion"], lost["Dice"], lost["rank by probability"]) == ("found 0 of 1", "0.00", "")
+    assert (lost["lesion"], lost["Dice"], lost["rank by certainty"]) == ("found 0 of 1", "0.00", "")
     assert [line[1] for line in findings_table(rows[0])[1]] == ["other_mass", "lung_tumor"]
     assert [line[1] for line in findings_table(rows[0], OperatingPoint(least_ml=2.0))[1]] == ["lung_tumor"]
 

@@ -30,3 +30,12 @@ def test_attributes_are_split_in_their_order():
     assert list(parts) == list(ATTRIBUTES)
     assert {name: part.shape[1] for name, part in parts.items()} == dict(ATTRIBUTES)
     assert torch.equal(torch.cat(list(parts.values()), dim=1), logits)
+
+
+def test_a_rescaled_head_gives_the_same_logits_scaled():
+    look = Look(spacing_mm=1.5, crop_voxels=48, pooling=(Pooling.LESION,), levels=(0, 2))
+    torch.manual_seed(0)
+    head, vectors = detection_head(PRESET, look), torch.rand(5, look.size(PRESET))
+    before = head(vectors)
+    head.rescale(0.5, -2.0)
+    assert torch.allclose(head(vectors), 0.5 * before - 2, atol=1e-5)

@@ -34,7 +34,7 @@ def ball(radius, side=32, at=None, stretch=1.0):
 def test_the_vector_is_as_long_as_it_says():
     x = torch.rand(2, 2, 16, 16, 16)
     assert LOOK.vector(model_with(LOOK).unet, x).shape == (2, LOOK.size(PRESET))
-    assert LOOK.size(PRESET) == 12 + 3 * (4 + 12) + 6
+    assert LOOK.size(PRESET) == 12 + 3 * (4 + 12) + 6 + 3 * 4
 
 
 def test_the_published_look_is_the_feature_vector():
@@ -53,6 +53,17 @@ def test_a_lesion_is_read_where_its_mask_lies():
                               (Pooling.SPREAD, maps[0][0, :, 4:8, 8:12, 0:4].std(dim=(1, 2, 3), correction=0))):  # fmt: skip
         look = Look(spacing_mm=1.0, crop_voxels=16, pooling=(pooling,), levels=(0,))
         assert torch.allclose(look.vector(model.unet, x)[0], expected, atol=1e-4)
+
+
+def test_what_is_decoded_tells_the_logits():
+    model = model_with(None)
+    x = torch.rand(1, 2, 16, 16, 16)
+    x[:, 1] = 0
+    x[:, 1, 4:8, 8:12, 0:4] = 1
+    look = Look(spacing_mm=1.0, crop_voxels=16, pooling=(Pooling.DECODED,))
+    mean = look.vector(model.unet, x)[0, :4]
+    logits = model.unet.heads[-1].weight[:, :, 0, 0, 0] @ mean
+    assert torch.allclose(logits, model.unet(x[:, :1])[0, :, 4:8, 8:12, 0:4].mean(dim=(1, 2, 3)), atol=1e-4)
 
 
 def test_an_empty_mask_gives_numbers():

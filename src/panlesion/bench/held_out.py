@@ -15,7 +15,7 @@ from panlesion.bench.rows import append_line, claim_folder, fingerprint, read_li
 from panlesion.ct.organs import V1_NAMES
 from panlesion.ct.volume import Index3, LabelMap
 from panlesion.errors import PanlesionError
-from panlesion.infer.findings import OVERLAP, Finding, Prediction, find, predict_scan
+from panlesion.infer.findings import OVERLAP, Finding, Prediction, find_lesions
 from panlesion.lesion.taxonomy import LesionType
 from panlesion.measure.detection import Reading, compare, compare_labelled, components, match
 from panlesion.nets.model import Model
@@ -145,10 +145,9 @@ def _scan_maker() -> Callable[[ScanJob], HeldOutScan]:
 
 def _judged(model: Model, scan: HeldOutScan, plan: HeldOut) -> tuple[ScanRow, Callable[[], Image.Image]]:
     started = time.perf_counter()
-    prediction = predict_scan(model, scan.ct, overlap=plan.overlap)
-    labels, findings = find(prediction)
+    prediction, labels, findings = find_lesions(model, scan.ct, overlap=plan.overlap)
     seconds = time.perf_counter() - started
-    scores = np.array([finding.score for finding in findings])
+    scores = np.array([finding.certainty for finding in findings])
     whole = compare_labelled(labels, len(findings), *components(scan.lesion), scores)
     row = ScanRow(
         id=scan.job.id,
@@ -159,7 +158,7 @@ def _judged(model: Model, scan: HeldOutScan, plan: HeldOut) -> tuple[ScanRow, Ca
         phase=scan.phase,
         voxel_ml=scan.ct.grid.voxel_ml,
         any=whole,
-        named=_named(prediction, scan),
+        named=_named(prediction, scan, np.concatenate([[0.0], scores])[labels]),
         baseline=compare(threshold_baseline(scan), scan.lesion),
         findings=tuple(findings),
         organs=tuple(organs_of(labels, len(findings), scan.organs)),
@@ -168,12 +167,12 @@ def _judged(model: Model, scan: HeldOutScan, plan: HeldOut) -> tuple[ScanRow, Ca
     return row, lambda: _tile(scan, labels, row)
 
 
-def _named(prediction: Prediction, scan: HeldOutScan) -> Reading:
-    """The reading of the scan's own type alone."""
+def _named(prediction: Prediction, scan: HeldOutScan, certainty: NDArray) -> Reading:
+    """The reading of the scan's own type alone; its parts are as certain as the findings they belong to."""
     if scan.job.type is None:
         return Reading()
     mine = prediction.types == prediction.lesion_names.index(scan.job.type)
-    return compare(mine, scan.lesion, prediction.probability)
+    return compare(mine, scan.lesion, certainty)
 
 
 def organs_of(labels: NDArray[np.int32], count: int, organs: LabelMap) -> list[str]:
@@ -198,7 +197,7 @@ def _tile(scan: HeldOutScan, labels: NDArray[np.int32], row: ScanRow) -> Image.I
     words = [row.id.removeprefix(f"{row.split}_"), row.phase]
     if row.type is not None:
         part = found.hits[0]
-        words.append("missed" if part is None else f"found as {row.findings[part].type} ({row.findings[part].score:.2f})")
+        words.append("missed" if part is None else f"found as {row.findings[part].type} ({row.findings[part].certainty:.2f})")
         words.append(f"Dice {row.any.dice:.2f}")
     words.append(f"{len(found.false)} false positives")
     return spot_tile(

@@ -12,7 +12,8 @@ from panlesion.measure.resampling import Interval, bootstrap_mean
 from panlesion.measure.share import wilson
 
 VOLUMES_ML = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-SCORES = (0.0, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
+SCORES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
+"""From 0.5 on for mean probabilities of what an argmax marks, below it for probabilities of a detection head."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,7 @@ class OperatingPoint:
     def __str__(self) -> str:
         if self == OperatingPoint():
             return "argmax"
-        return f"from {self.least_ml:g} ml and mean probability {self.least_score:g}"
+        return f"from {self.least_ml:g} ml and certainty {self.least_score:g}"
 
 
 ARGMAX = OperatingPoint()
@@ -134,7 +135,7 @@ def false_positives_by(
             continue
         for n in match(row.any, rule).false:
             finding = row.findings[n]
-            if finding.volume_ml < point.least_ml - 1e-6 * row.voxel_ml or finding.score < point.least_score:
+            if finding.volume_ml < point.least_ml - 1e-6 * row.voxel_ml or finding.certainty < point.least_score:
                 continue
             numbers[finding.type, row.organs[n]] += 1
             volumes[finding.type, row.organs[n]] += finding.volume_ml

@@ -23,7 +23,7 @@ from panlesion.ct.read import read_ct
 from panlesion.ct.standardise import restore, standardise, standardise_labels
 from panlesion.ct.volume import LabelMap, Volume
 from panlesion.errors import StoreError, about
-from panlesion.infer.findings import OVERLAP, Finding, Prediction, find, predict_scan
+from panlesion.infer.findings import OVERLAP, Finding, Prediction, find_lesions
 from panlesion.lesion.taxonomy import LesionType
 from panlesion.measure.detection import HitRule, Reading, compare_labelled, components, match
 from panlesion.measure.overlap import dice
@@ -115,8 +115,8 @@ class RealRow:
     def counted(self, point: OperatingPoint = ARGMAX) -> list[int]:
         """Numbers of the findings that count at an operating point, most probable first."""
         least = point.least_ml - 1e-6 * self.voxel_ml
-        kept = [n for n, one in enumerate(self.findings) if one.volume_ml >= least and one.score >= point.least_score]
-        return sorted(kept, key=lambda n: -self.findings[n].score)
+        kept = [n for n, one in enumerate(self.findings) if one.volume_ml >= least and one.certainty >= point.least_score]
+        return sorted(kept, key=lambda n: -self.findings[n].certainty)
 
 
 Watch = Callable[[str, int, int], None]
@@ -188,10 +188,9 @@ def _examined(root: Path, scan: RealScan, model: Model, overlap: float, out: Pat
     if own_truth is not None:
         truth = standardise_labels(_binary(own_truth), model.info.spacing_mm).labels > 0
     started = time.perf_counter()
-    prediction = predict_scan(model, ct, overlap=overlap)
-    labels, findings = find(prediction)
+    prediction, labels, findings = find_lesions(model, ct, overlap=overlap)
     seconds = time.perf_counter() - started
-    reading = compare_labelled(labels, len(findings), *components(truth), np.array([one.score for one in findings]))
+    reading = compare_labelled(labels, len(findings), *components(truth), np.array([one.certainty for one in findings]))
     row = RealRow(
         id=scan.id,
         title=scan.title,
@@ -236,7 +235,9 @@ def _write_sheet(
     by_size = sorted(range(len(row.findings)), key=lambda n: -row.findings[n].voxels)[:MOST_TILES]
     for n in by_size:
         one = row.findings[n]
-        spots.append((labels == n + 1, f"{one.type}, {one.volume_ml:.1f} ml, {one.score:.2f}: {row.places[n]}", _window(one)))
+        spots.append(
+            (labels == n + 1, f"{one.type}, {one.volume_ml:.1f} ml, {one.certainty:.2f}: {row.places[n]}", _window(one))
+        )
     tiles = []
     for mask, caption, window in spots:
         k = int(mask.sum(axis=(0, 1)).argmax())
@@ -264,8 +265,8 @@ def _window(finding: Finding) -> Window:
 def table(
     rows: Sequence[RealRow], point: OperatingPoint = ARGMAX, rule: HitRule | None = None
 ) -> tuple[list[str], list[list[str]]]:
-    """Head and cells of one line a scan: found or not, at which rank by probability, and what else is predicted."""
-    head = ["scan", "lesion", "Dice", "rank by probability", "false positives", "their ml", "types of the false positives"]
+    """Head and cells of one line a scan: found or not, at which rank by certainty, and what else is predicted."""
+    head = ["scan", "lesion", "Dice", "rank by certainty", "false positives", "their ml", "types of the false positives"]
     cells = []
     for row in rows:
         kept = row.counted(point)
@@ -294,12 +295,12 @@ def table(
 
 def findings_table(row: RealRow, point: OperatingPoint = ARGMAX, most: int = 20) -> tuple[list[str], list[list[str]]]:
     """Head and cells of one line a finding, most probable first."""
-    head = ["finding", "type", "ml", "mean probability", "peak", "place", "centre (RAS+ mm)"]
+    head = ["finding", "type", "ml", "certainty", "mean probability", "peak", "place", "centre (RAS+ mm)"]
     cells = []
     for rank, n in enumerate(row.counted(point)[:most], 1):
         one = row.findings[n]
         centre = ", ".join(f"{x:.0f}" for x in one.centre_xyz)
-        numbers = [f"{one.volume_ml:.2f}", f"{one.score:.2f}", f"{one.peak:.2f}"]
+        numbers = [f"{one.volume_ml:.2f}", f"{one.certainty:.2f}", f"{one.score:.2f}", f"{one.peak:.2f}"]
         cells.append([str(rank), one.type, *numbers, row.places[n], centre])
     return head, cells
 

@@ -1,7 +1,7 @@
 """Where a network sees lesions in one CT: of which type, how large, how sure, in which organ."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from panlesion.ct.volume import Box, Grid, Vector3, Volume
 from panlesion.measure.detection import components, mean_of_components
+from panlesion.nets.candidates import candidate_probabilities
 from panlesion.nets.classes import ANATOMY, LESIONS
 from panlesion.nets.model import Model
 from panlesion.nets.sliding import Progress, predict_logits
@@ -40,7 +41,8 @@ class Prediction:
 class Finding:
     """One 26-connected part of what is predicted as lesion, of whatever type; `type` is that of most of its voxels.
 
-    `score` is the mean probability of a lesion in it, `peak` the largest; `anatomy` the predicted organ of most voxels.
+    `score` is the mean probability of a lesion in its voxels, `peak` the largest; `anatomy` the predicted organ of most voxels.
+    `probability` is that of the whole part being a lesion, from the model's detection head; None without one.
     """
 
     type: str
@@ -50,6 +52,28 @@ class Finding:
     peak: float
     centre_xyz: Vector3
     anatomy: str
+    probability: float | None = None
+
+    @property
+    def certainty(self) -> float:
+        """What findings are ranked and thresholded by: the probability, or the score where there is none."""
+        return self.score if self.probability is None else self.probability
+
+
+def find_lesions(
+    model: Model, ct: Volume, *, overlap: float = OVERLAP, progress: Progress | None = None
+) -> tuple[Prediction, NDArray[np.int32], list[Finding]]:
+    """The prediction of a CT, its numbered parts (I, J, K), and what each part is, looked at twice where the model can.
+
+    Raises:
+        GeometryError: The CT is not on the standard frame at the model's spacing.
+    """
+    prediction = predict_scan(model, ct, overlap=overlap, progress=progress)
+    labels, findings = find(prediction)
+    sure = candidate_probabilities(model, ct, labels)
+    if sure is not None:
+        findings = [replace(one, probability=float(p)) for one, p in zip(findings, sure, strict=True)]
+    return prediction, labels, findings
 
 
 def predict_scan(model: Model, ct: Volume, *, overlap: float = OVERLAP, progress: Progress | None = None) -> Prediction:

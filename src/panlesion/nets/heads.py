@@ -11,8 +11,8 @@ from panlesion.nets.blocks import NEGATIVE_SLOPE
 from panlesion.nets.look import Look
 from panlesion.nets.preset import Preset
 
-ATTRIBUTE_HEAD = "attributes"
-"""What the head on report attributes is called among a model's heads."""
+ATTRIBUTE_HEAD, DETECTION_HEAD = "attributes", "detection"
+"""What the heads on report attributes, and on whether a candidate is a lesion, are called among a model's heads."""
 _LEAST_SPREAD = 1e-3
 
 ATTRIBUTES: Mapping[str, int] = MappingProxyType({name: len(classes) for name, classes in READINGS.items()})
@@ -48,6 +48,14 @@ class Head(nn.Sequential):
         self.middle.copy_(vectors.mean(dim=0))
         self.scale.copy_(vectors.std(dim=0).clamp(min=_LEAST_SPREAD))
 
+    @torch.no_grad()
+    def rescale(self, scale: float, shift: float) -> None:
+        """Let every output be `scale` times what it is, plus `shift`: calibration becomes part of the weights."""
+        last = self[-1]
+        assert isinstance(last, nn.Linear)
+        last.weight.mul_(scale)
+        last.bias.mul_(scale).add_(shift)
+
     def forward(self, x: Tensor) -> Tensor:
         """(B, F) → (B, outputs)."""
         x = x if self.look is None else (x - self.middle) / self.scale
@@ -61,15 +69,16 @@ def attribute_head(preset: Preset, look: Look | None = None) -> Head:
     Raises:
         ValueError: A network of this preset cannot look so.
     """
-    if look is None:
-        return Head(preset.feature_size, sum(ATTRIBUTES.values()))
-    look.check(preset)
-    return Head(look.size(preset), sum(ATTRIBUTES.values()), look)
+    return _seeing(preset, look, sum(ATTRIBUTES.values()))
 
 
-def detection_head(preset: Preset) -> Head:
-    """One logit: is there a lesion."""
-    return Head(preset.feature_size, 1)
+def detection_head(preset: Preset, look: Look | None = None) -> Head:
+    """One logit: is there a lesion, or with a look, is this one.
+
+    Raises:
+        ValueError: A network of this preset cannot look so.
+    """
+    return _seeing(preset, look, 1)
 
 
 def staging_head(preset: Preset, stages: int) -> Head:
@@ -80,6 +89,13 @@ def staging_head(preset: Preset, stages: int) -> Head:
 def hazard_head(preset: Preset) -> Head:
     """One log hazard ratio, for a Cox partial likelihood."""
     return Head(preset.feature_size, 1)
+
+
+def _seeing(preset: Preset, look: Look | None, outputs: int) -> Head:
+    if look is None:
+        return Head(preset.feature_size, outputs)
+    look.check(preset)
+    return Head(look.size(preset), outputs, look)
 
 
 def split_attributes(logits: Tensor) -> dict[str, Tensor]:

@@ -32,6 +32,9 @@ class Pooling(StrEnum):
     """Mean over the lesion's surroundings."""
     FORM = "form"
     """Volume, extent and compactness of the lesion's mask, see `form`."""
+    DECODED = "decoded"
+    """Mean and standard deviation over the lesion and mean over its surroundings of the finest decoder map, of which the
+    logits are a linear image: what the network makes of these voxels, with the context it has seen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,25 +71,34 @@ class Look:
     def size(self, preset: Preset) -> int:
         """Length of the vector."""
         every = sum(preset.channels[level] for level in self.levels)
-        lengths = {Pooling.CROP: preset.feature_size, Pooling.FORM: FORM_SIZE}
+        lengths = {Pooling.CROP: preset.feature_size, Pooling.FORM: FORM_SIZE, Pooling.DECODED: 3 * preset.channels[0]}
         return sum(lengths.get(one, every) for one in self.pooling)
 
     def vector(self, unet: UNet, x: Tensor) -> Tensor:
         """The vector (B, size) of crops `x` (B, 2, I, J, K): the CT after the intensity map, and the lesion's mask 0 … 1."""
         image, lesion = x[:, :1], x[:, 1:].float()
-        deepest = unet.preset.features_from if Pooling.CROP in self.pooling else max(self.levels, default=0)
-        maps = unet.encode(image, deepest + 1)
+        maps = unet.encode(image, self._deepest(unet.preset) + 1)
         blocks = []
         for one in self.pooling:
             match one:
                 case Pooling.CROP:
-                    blocks.append(maps[-1].float().mean(dim=(2, 3, 4)))
+                    blocks.append(maps[unet.preset.features_from].float().mean(dim=(2, 3, 4)))
                 case Pooling.FORM:
                     blocks.append(form(lesion, self.spacing_mm))
+                case Pooling.DECODED:
+                    finest, around = unet.decode(maps)[-1].float(), shell(lesion, self.spacing_mm)
+                    blocks += [_pooled(finest, lesion, spread=False), _pooled(finest, lesion, spread=True)]
+                    blocks.append(_pooled(finest, around, spread=False))
                 case _:
                     weight = shell(lesion, self.spacing_mm) if one is Pooling.SHELL else lesion
                     blocks += [_pooled(maps[level].float(), weight, spread=one is Pooling.SPREAD) for level in self.levels]
         return torch.cat(blocks, dim=1)
+
+    def _deepest(self, preset: Preset) -> int:
+        """The last encoder level that is needed."""
+        if Pooling.DECODED in self.pooling:
+            return len(preset.channels) - 1
+        return preset.features_from if Pooling.CROP in self.pooling else max(self.levels, default=0)
 
 
 def _pooled(values: Tensor, weight: Tensor, *, spread: bool) -> Tensor:
