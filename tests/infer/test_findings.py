@@ -35,7 +35,7 @@ def prediction(types, probability=None, anatomy=None):
         types=types,
         probability=np.asarray((types > 0) * 0.9 if probability is None else probability, dtype=np.float32),
         anatomy=np.zeros_like(types) if anatomy is None else anatomy,
-        lesion_names=("none", "cyst", "tumour"),
+        lesion_names=("none", "liver_cyst", "liver_tumor", "kidney_cyst", "other_mass"),
         anatomy_names=("background", "liver"),
     )
 
@@ -102,8 +102,22 @@ def test_findings_agree_with_scipy_part_by_part():
         assert one.volume_ml == pytest.approx(np.count_nonzero(labels == n) * 0.008)
 
 
-def test_parts_of_two_types_that_touch_are_one_finding():
+def test_types_of_one_organ_that_touch_are_one_finding():
     types = np.zeros((9, 5, 5))
     types[2:4], types[4:7] = 1, 2
     _, found = find(prediction(types))
-    assert [(one.type, one.voxels) for one in found] == [("tumour", 125)]
+    assert [(one.type, one.voxels) for one in found] == [("liver_tumor", 125)]
+
+
+def test_types_of_two_organs_and_masses_that_touch_are_findings_of_their_own():
+    types = np.zeros((9, 5, 5))
+    types[2:4], types[4:7], types[7:] = 2, 3, 4
+    labels, found = find(prediction(types))
+    assert [(one.type, one.voxels) for one in found] == [("liver_tumor", 50), ("kidney_cyst", 75), ("other_mass", 50)]
+    assert [int(labels[i, 0, 0]) for i in (1, 2, 4, 7)] == [0, 1, 2, 3]
+
+
+def test_two_parts_of_one_type_are_two_findings():
+    types = np.zeros((9, 5, 5))
+    types[1:3], types[5:7] = 3, 3
+    assert [one.voxels for one in find(prediction(types))[1]] == [50, 50]
