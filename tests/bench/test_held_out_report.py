@@ -9,6 +9,7 @@ from panlesion.bench.held_out_report import (
     by_type,
     choose_operating_point,
     false_positives_by,
+    froc_table,
     lesion_free,
     lesion_free_table,
     markdown,
@@ -105,3 +106,25 @@ def test_tables_have_a_cell_for_every_head():
     text = markdown(head, cells)
     assert text.splitlines()[0].startswith("| findings counted |")
     assert len(text.splitlines()) == 5
+
+
+def test_the_curve_counts_lesion_free_scans_too():
+    rows = [
+        row("a", (100, 0.9, 100), (5, 0.6, 0), named=()),
+        row("b", (90, 0.5, 90)),
+        row("c", (4, 0.7, 0), (4, 0.2, 0), type_=None),
+        row("d", (100, 0.1, 100), (4, 0.95, 0), split=Split.VALIDATION),
+    ]
+    head, cells = froc_table(rows)
+    by_allowed = {line[0]: dict(zip(head, line, strict=True)) for line in cells}
+    # three test scans: one false positive a scan is three of them, all there are
+    assert by_allowed["1"]["false positives/scan"].startswith("1.00")
+    assert by_allowed["1"]["sensitivity, any"].startswith("1.00")
+    assert by_allowed["1"]["sensitivity, right type"].startswith("0.50")
+    # none allowed: the threshold lies above the most certain false one, 0.7
+    assert by_allowed["0.125"]["sensitivity, any"].startswith("0.50")
+    assert by_allowed["0.125"]["false positives/scan"].startswith("0.00")
+
+
+def test_without_lesions_there_is_no_curve():
+    assert froc_table([row("c", (4, 0.7, 0), type_=None)])[1] == []

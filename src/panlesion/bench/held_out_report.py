@@ -8,6 +8,7 @@ from panlesion.bench.held_out import ScanRow
 from panlesion.bench.held_out_scans import Split
 from panlesion.lesion.taxonomy import TYPES, LesionType
 from panlesion.measure.detection import HitRule, Reading, match, tally
+from panlesion.measure.froc import operating_points
 from panlesion.measure.resampling import Interval, bootstrap_mean
 from panlesion.measure.share import wilson
 
@@ -174,6 +175,37 @@ def lesion_free_table(rows: Sequence[ScanRow], points: Sequence[OperatingPoint])
     if first is not None:
         cells.append(
             ["baseline: threshold in the true organ", str(first.clean.n), _short(first.baseline_false_per_scan), "", ""]
+        )
+    return head, cells
+
+
+def froc_table(rows: Sequence[ScanRow], rule: HitRule | None = None) -> tuple[list[str], list[list[str]]]:
+    """Head and cells of the free-response curve over all test scans, lesion-free ones too.
+
+    Thresholds are read off the same scans, as a curve's are; those that were chosen elsewhere are in `table`.
+    """
+    test = [row for row in rows if row.split is Split.TEST]
+    lesions = [row for row in test if row.type is not None]
+    head = [
+        "false positives/scan allowed",
+        "certainty from",
+        "false positives/scan",
+        "sensitivity, any",
+        "sensitivity, right type",
+    ]
+    cells = []
+    for point in operating_points([row.any for row in test], rule) if lesions else []:
+        least = OperatingPoint(least_score=point.least_score)
+        any_, named = ([least.of(reading(row), row.voxel_ml) for row in lesions] for reading in (_any, _named))
+        everywhere = [least.of(row.any, row.voxel_ml) for row in test]
+        cells.append(
+            [
+                f"{point.allowed:g}",
+                f"{point.least_score:.3f}",
+                _short(_false(everywhere, rule)),
+                _short(_sensitivity(any_, rule)),
+                _short(_sensitivity(named, rule)),
+            ]
         )
     return head, cells
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from panlesion.bench import held_out, held_out_report, untouched
 from panlesion.bench.attributes import AttributeBench, results, run_attributes
+from panlesion.bench.held_out_scans import Split
 from panlesion.bench.protocol import Asked, Table, Watch
 from panlesion.nets.checkpoint import load_model
 
@@ -32,7 +33,12 @@ def run_phantoms(asked: Asked, watch: Watch) -> list[Table]:
     ]
     free = _table("Lesion-free scans", held_out_report.lesion_free_table(rows, points))
     note = "95 % intervals over scans; the operating point is chosen on validation scans only."
-    return [*tables, replace(free, notes=(note,))]
+    curve = _table(
+        "Free-response curve over all test scans",
+        held_out_report.froc_table(rows),
+        f"{sum(row.type is not None for row in rows if row.split is Split.TEST)} lesions; thresholds are read off these scans.",
+    )
+    return [*tables, replace(free, notes=(note,)), curve]
 
 
 def run_real(asked: Asked, watch: Watch) -> list[Table]:
