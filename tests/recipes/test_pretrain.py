@@ -5,6 +5,7 @@ import pytest
 
 from panlesion.errors import TrainingError
 from panlesion.nets.checkpoint import load_model
+from panlesion.recipes import pretrain as room
 from panlesion.recipes.fresh_blocks import FreshBlocks
 from panlesion.recipes.pretrain import STAGE_ONE, claim, pretrain
 
@@ -26,6 +27,19 @@ def test_a_run_leaves_a_model_that_says_where_it_comes_from(tmp_path):
     assert len(model.info.offsets) == len(model.classes)  # it was trained with a balance
     assert model.info.provenance["data"] == "drawn phantoms only"
     assert json.loads((tmp_path / "recipe.json").read_text())["preset"] == "nano"
+
+
+def test_a_finished_run_that_is_started_again_keeps_its_offsets_and_a_longer_one_fits_them_anew(tmp_path, monkeypatch):
+    fitted = []
+
+    def fit_offsets(model, _blocks, **_):
+        fitted.append(len(fitted) + 1.0)
+        return (fitted[-1],) * len(model.classes)
+
+    monkeypatch.setattr(room, "fit_offsets", fit_offsets)
+    for recipe, offset in ((tiny(), 1.0), (tiny(), 1.0), (replace(tiny(), fit=replace(tiny().fit, steps=3)), 2.0)):
+        pretrain(recipe, tmp_path)
+        assert load_model(tmp_path / "model.safetensors").info.offsets[0] == offset
 
 
 def test_the_published_values_are_in_the_pasta_recipe():

@@ -84,10 +84,14 @@ def pretrain(
         chosen = replace(chosen, fit=replace(chosen.fit, precision=precision))
     keep_freed_memory()  # this process does nothing but train
     fabric = launched(_fabric(machine, chosen.fit.precision))
-    with preparing_bar("preparing the data") as preparing, ExitStack() as later:
+    with (
+        preparing_bar("preparing the data") as preparing,
+        preparing_bar("fitting offsets on drawn bodies") as fitting,
+        ExitStack() as later,
+    ):
         run(
             chosen, out, workers=workers, fabric=fabric, start_from=start_from, data=source,
-            preparing=preparing, watch=bar_from_first_step(chosen.fit.steps, later),
+            preparing=preparing, fitting=fitting, watch=bar_from_first_step(chosen.fit.steps, later),
         )  # fmt: skip
     if fabric.is_global_zero:
         console.print(f"Trained {chosen.fit.steps} steps: {out / 'model.safetensors'}")

@@ -125,9 +125,11 @@ def pretrain(
     data: HostFolder | CaseFolders | None = None,
     watch: Watch | None = None,
     preparing: Preparing = lambda _done, _all: None,
+    fitting: Preparing = lambda _done, _all: None,
 ) -> Model:
     """Run stage I into `out`, or go on with what is there; leaves the checkpoint `model.safetensors`.
 
+    `preparing` is told of what comes before the steps, `fitting` of the offsets that come after them.
     Without `data` all patches are of drawn phantoms. Of several processes the first prepares, makes patches and writes; the
     others read from `out`, so machines must share it.
 
@@ -155,12 +157,25 @@ def pretrain(
 
     def finish() -> None:
         if recipe.balance:
-            unseen = (recipe.blocks.make(FIRST_BLOCK + n) for n in range(BLOCKS))
-            model.info = replace(model.info, offsets=fit_offsets(model.eval(), unseen, progress=preparing))
+            offsets = _fitted_before(out / MODEL_FILE, model)
+            if offsets is None:
+                unseen = (recipe.blocks.make(FIRST_BLOCK + n) for n in range(BLOCKS))
+                offsets = fit_offsets(model.eval(), unseen, progress=fitting)
+            model.info = replace(model.info, offsets=offsets)
         save_checkpoint(out / MODEL_FILE, model)
 
     on_first(fabric, finish)
     return model
+
+
+def _fitted_before(path: Path, model: Model) -> tuple[float, ...] | None:
+    """The offsets in the file that this run left, if it has the same weights: a finished run that is started again."""
+    if not path.exists():
+        return None
+    told = load_model(path)
+    mine, theirs = model.unet.state_dict(), told.unet.state_dict()
+    same = mine.keys() == theirs.keys() and all(torch.equal(mine[name].cpu(), theirs[name]) for name in mine)
+    return told.info.offsets if same and told.info.offsets else None
 
 
 @contextmanager
