@@ -3,13 +3,13 @@
 import zipfile
 from pathlib import Path
 
-from panlesion.ct.dicom import SeriesInfo, list_dicom, read_dicom
+from panlesion.ct.dicom import DicomCT, SeriesInfo, list_dicom, read_dicom
 from panlesion.ct.hounsfield import check_hounsfield, without_padding
 from panlesion.ct.nifti import read_volume
 from panlesion.ct.volume import Volume
 from panlesion.errors import ReadError
 
-__all__ = ["SeriesInfo", "list_series", "read_ct"]
+__all__ = ["SeriesInfo", "list_series", "read_ct", "read_ct_with_source"]
 
 
 def read_ct(path: Path | str, *, series: str | None = None) -> Volume:
@@ -26,16 +26,26 @@ def read_ct(path: Path | str, *, series: str | None = None) -> Volume:
         ReadError: It cannot be read; `NotCTError` if it is no CT in HU, `GeometryError` if it is no regular grid.
         ValueError: `series` given for a NIfTI file.
     """
-    path = Path(path)
+    return read_ct_with_source(path, series=series)[0]
+
+
+def read_ct_with_source(path: Path | str, *, series: str | None = None) -> tuple[Volume, DicomCT | None]:
+    """As `read_ct`, and which DICOM images the planes came from; None for NIfTI.
+
+    Raises:
+        ReadError, ValueError: As `read_ct`.
+    """
+    path, source = Path(path), None
     if _is_nifti(path):
         if series is not None:
             raise ValueError(f"series is {series!r}; a NIfTI file has no series")
         volume = read_volume(path)
     else:
-        volume = read_dicom(path, series=series).volume
+        source = read_dicom(path, series=series)
+        volume = source.volume
     hu = without_padding(volume.hu)
     check_hounsfield(hu, str(path))
-    return Volume(hu=hu, grid=volume.grid)
+    return Volume(hu=hu, grid=volume.grid), source
 
 
 def list_series(path: Path | str) -> list[SeriesInfo]:

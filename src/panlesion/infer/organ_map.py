@@ -94,7 +94,8 @@ def _left_of_midline(prediction: Prediction) -> NDArray[np.bool_]:
 
 def _sided(mask: NDArray[np.bool_], left: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Where a paired organ counts as left: part by part, so that a kidney before the spine stays whole; what lies on both
-    sides in earnest (lungs that touch) is cut at the midline."""
+    sides in earnest (lungs that touch) is cut at the midline.
+    """
     parts, count = components(mask)
     plane = np.broadcast_to(left[:, None, None], mask.shape)
     voxels = np.maximum(np.bincount(parts.ravel(), minlength=count + 1), 1)
