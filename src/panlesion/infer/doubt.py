@@ -1,6 +1,6 @@
 """Reasons to doubt a result: what in this CT is unlike what the network was taught on. It is predicted all the same.
 
-Every rule is a plain number of the CT or of the network's anatomy, with the limit and its reason beside it. The limits are ours.
+Every rule is a plain number of the CT or of the network's anatomy, with its limit and reason beside it. The limits are ours.
 """
 
 from collections.abc import Callable, Iterator
@@ -79,7 +79,7 @@ def _small_view(_ct: Volume, standard: Volume, _body: NDArray[np.bool_], _predic
         told = " x ".join(f"{mm:.0f}" for mm in extent)
         yield Doubt(
             code="small_view",
-            words=f"The image shows {told} mm; below {LEAST_EXTENT_MM:g} mm the surroundings that the network judges by are missing.",
+            words=f"The image shows {told} mm; below {LEAST_EXTENT_MM:g} mm the network misses the surroundings it judges by.",
         )
 
 
@@ -133,7 +133,7 @@ def _no_trunk(_ct: Volume, standard: Volume, body: NDArray[np.bool_], prediction
     if ml < LEAST_TRUNK_ML:
         yield Doubt(
             code="no_trunk",
-            words=f"Only {ml:.0f} ml of trunk organs were recognised: a head or a limb, or an image unlike those it was taught on.",
+            words=f"Only {ml:.0f} ml of trunk organs were recognised: a head, a limb, or an image unlike any it knows.",
         )
 
 
@@ -146,7 +146,7 @@ def _child(_ct: Volume, standard: Volume, body: NDArray[np.bool_], _prediction: 
     if width_mm < CHILD_WIDTH_MM and not touches:
         yield Doubt(
             code="small_body",
-            words=f"The body is {width_mm:.0f} mm wide (adult trunks {CHILD_WIDTH_MM:g} mm and more): a child, a head or a limb.",
+            words=f"The body is {width_mm:.0f} mm wide (adult trunks from {CHILD_WIDTH_MM:g} mm on): a child, a head, a limb.",
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +51,8 @@ class Patient:
     def own_boxes(self) -> list[Box | None]:
         """The box of every finding on the CT's own grid; None for one that vanished in restoring."""
         found: list[Box | None] = []
-        for slices in ndimage.find_objects(self.own_labels.labels):
+        # the stubs do not know that a label without voxels gives None
+        for slices in cast(Sequence[tuple[slice, slice, slice] | None], ndimage.find_objects(self.own_labels.labels)):
             if slices is None:
                 found.append(None)
                 continue
@@ -122,24 +124,24 @@ _NEAR_VOXELS = 4
 
 
 def place_of(patient: Patient, label: int, number: int) -> tuple[str, str, str]:
-    """Organ, side and part of it in words; empty where nothing is known."""
+    """Organ, side and part of it in words; empty where nothing is known.
+
+    The part follows from landmarks of the whole organ, so of one that the image cuts off above or below none is told.
+    """
     if not label:
         return "", "", ""
     name = V1_NAMES[label]
     centre = np.argwhere(patient.labels == number).mean(axis=0)
     x, y, z = patient.standard.grid.to_xyz(centre).tolist()
-    if not patient.from_network:
-        side = next((side for side in ("left", "right") if side in name.split("_")), "")
-        return name, side, patient.facts.atlas.seat(label, (x, y, z))
-    if label in LUNG_LABELS:
-        side = "left" if name.endswith("left") else "right"
-        return "lung", side, _ZONES[_third(patient, label, z)]
-    if label in BONE_LABELS:
-        return "bone", "", ""
-    side = next((side for side in ("left", "right") if name.endswith(side)), "")
-    if label in LEGEND:
+    side = next((side for side in ("left", "right") if side in name.split("_")), "")
+    cut_off = bool((patient.organs.labels[:, :, [0, -1]] == label).any())
+    if patient.from_network and label in LUNG_LABELS:
+        return "lung", side, "" if cut_off else _ZONES[_third(patient, label, z)]
+    if patient.from_network and label in LEGEND:
         return LEGEND[label], "", ""
-    return name, side, patient.facts.atlas.seat(label, (x, y, z))
+    # bones and lobes are whole by themselves
+    part = "" if cut_off and label not in BONE_LABELS | LUNG_LABELS else patient.facts.atlas.seat(label, (x, y, z))
+    return name, side, part
 
 
 def _third(patient: Patient, label: int, z: float) -> int:

@@ -93,8 +93,9 @@ def _left_of_midline(prediction: Prediction) -> NDArray[np.bool_]:
 
 
 def _sided(mask: NDArray[np.bool_], left: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Where a paired organ counts as left: part by part, so that a kidney before the spine stays whole; what lies on both
-    sides in earnest (lungs that touch) is cut at the midline.
+    """Where a paired organ counts as left: part by part, so that a kidney before the spine stays whole.
+
+    What lies on both sides in earnest (lungs that touch) is cut at the midline.
     """
     parts, count = components(mask)
     plane = np.broadcast_to(left[:, None, None], mask.shape)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -96,6 +97,41 @@ class OperatingPoint:
     calibrated_on: str = ""
 
 
+class Response(StrEnum):
+    """RECIST 1.1, against the prior study alone."""
+
+    COMPLETE = "complete response"
+    PARTIAL = "partial response"
+    STABLE = "stable disease"
+    PROGRESSIVE = "progressive disease"
+    NOT_EVALUABLE = "not evaluable"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """A lesion at two dates: its numbers then and now, None where it was not found, and its long axes in mm."""
+
+    prior: int | None
+    now: int | None
+    prior_mm: float | None
+    now_mm: float | None
+    target: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowUp:
+    """A comparison with a prior study. `organs` are those it was registered by, `residual_mm` how well their centres meet."""
+
+    prior_case: str
+    pairs: tuple[Pair, ...]
+    response: Response
+    reason: str
+    prior_sum_mm: float | None = None
+    now_sum_mm: float | None = None
+    organs: tuple[str, ...] = ()
+    residual_mm: float | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Findings:
     """The document. `suspicion` is the probability of at least one lesion, for each organ and "overall".
@@ -114,6 +150,7 @@ class Findings:
     doubts: tuple[Doubt, ...] = ()
     plain: bool | None = None
     impression: tuple[str, ...] = ()
+    follow_up: FollowUp | None = None
     seconds: float = 0.0
     schema: int = SCHEMA
 

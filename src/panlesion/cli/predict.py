@@ -1,0 +1,148 @@
+"""`panlesion predict`: CTs to lesion and organ masks, findings, a report, and for DICOM the SEG and SR objects."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from panlesion.cli._extras import need_model_extra
+
+if TYPE_CHECKING:
+    from panlesion.infer.case_folder import Case
+    from panlesion.infer.predict import Settings
+    from panlesion.infer.record import Findings, OperatingPoint
+    from panlesion.nets.model import Model
+
+console = Console()
+
+EXIT_NONE, EXIT_SOME = 1, 3
+
+
+def predict(
+    cts: Annotated[list[Path], typer.Argument(metavar="CT…", help="CTs: NIfTI files, DICOM folders, files or zips.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the results, a subfolder for each CT.")],
+    checkpoint: Annotated[str, typer.Option(help="A shipped model's name or a .safetensors file.")] = "nano",
+    sensitivity: Annotated[
+        float | None, typer.Option(help="Let findings count so that this share of lesions was found in calibration.")
+    ] = None,
+    false_positives: Annotated[
+        float | None, typer.Option(help="Let so many false findings a scan count, as in calibration (default 1).")
+    ] = None,
+    probability: Annotated[float | None, typer.Option(help="Let findings count from this probability on.")] = None,
+    organs: Annotated[
+        Path | None, typer.Option(help="Organ map of the CT (one CT only); default: what the network recognises.")
+    ] = None,
+    organ_labels: Annotated[str, typer.Option(help="Numbering of --organs: v1 or v2.")] = "v2",
+    series: Annotated[str | None, typer.Option(help="UID or number of the DICOM series, where there are several.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict again what is there.")] = False,
+) -> None:
+    """Find, measure and report lesions in CTs. Research use only; not a medical device.
+
+    Every CT gets a folder in OUT with `lesions.nii.gz` and `organs.nii.gz` in the CT's own geometry, `findings.json`,
+    `report.html`, and for DICOM input `seg.dcm` and `sr.dcm`. A folder is whole or not there: after a kill the same command
+    does the rest. What is there already is not predicted again.
+
+    Exit codes: 0 all done, 3 some failed (they are listed), 1 none.
+
+    Example: `panlesion predict chest.nii.gz dicom_folder/ results --checkpoint nano --false-positives 2`
+    """
+    need_model_extra("predict")
+    from panlesion.ct.organ_files import OrganNumbering
+    from panlesion.infer.case_folder import name_cases
+    from panlesion.infer.predict import Settings, algorithm_of
+    from panlesion.nets.checkpoint import load_model
+
+    if organs is not None and len(cts) > 1:
+        raise typer.BadParameter("an organ map belongs to one CT; predict them one by one", param_hint="--organs")
+    if organ_labels not in set(OrganNumbering):
+        raise typer.BadParameter(f"{organ_labels!r}; use v1 or v2", param_hint="--organ-labels")
+    try:
+        cases = name_cases(cts)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="CT") from error
+    model = load_model(checkpoint)
+    settings = Settings(
+        point=_point(model, sensitivity, false_positives, probability),
+        algorithm=algorithm_of(Path(checkpoint).name, model),
+        organs=organs,
+        numbering=OrganNumbering(organ_labels),
+        series=series,
+    )
+    failures = _predict_all(cases, out, model, settings, overwrite=overwrite)
+    for failure in failures:
+        console.print(Text(failure, style="red"), soft_wrap=True)
+    if failures:
+        console.print(Text(f"{len(failures)} of {len(cases)} CTs failed", style="red"))
+        raise typer.Exit(EXIT_NONE if len(failures) == len(cases) else EXIT_SOME)
+
+
+def _point(
+    model: "Model", sensitivity: float | None, false_positives: float | None, probability: float | None
+) -> "OperatingPoint":
+    from panlesion.infer.operating import operating_point
+
+    try:
+        return operating_point(model, sensitivity=sensitivity, false_per_scan=false_positives, probability=probability)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--sensitivity, --false-positives, --probability") from error
+
+
+def _predict_all(cases: "Sequence[Case]", out: Path, model: "Model", settings: "Settings", *, overwrite: bool) -> list[str]:
+    """Predict one after another; a line for each that failed."""
+    import shutil
+
+    from panlesion.errors import PanlesionError, about
+    from panlesion.infer.case_folder import finished, write_case
+    from panlesion.infer.dicom_seg import new_uid
+    from panlesion.infer.predict import predict_ct
+
+    failures: list[str] = []
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("windows ·"),
+        TimeElapsedColumn(),
+    )
+    for number, case in enumerate(cases, 1):
+        try:
+            with about(case.id), Progress(*columns, console=console, transient=True) as bar:
+                before = None if overwrite else finished(out, case, settings)
+                if before is None:
+                    task = bar.add_task(f"{case.id} ({number} of {len(cases)})", total=None)
+                    done = predict_ct(
+                        case.path, case.id, model, settings, uid=new_uid,
+                        progress=lambda n, of: bar.update(task, completed=n, total=of),
+                    )  # fmt: skip
+                    bar.update(task, description=f"{case.id}: writing")
+                    if overwrite:
+                        shutil.rmtree(out / case.id, ignore_errors=True)
+                    write_case(out, done)
+        except PanlesionError as error:
+            failures.append(str(error))
+            continue
+        if before is None:
+            _tell(case, out, done.findings)
+        else:
+            console.print(f"{case.id}: there already, {len(before.lesions)} findings", soft_wrap=True, highlight=False)
+    return failures
+
+
+def _tell(case: "Case", out: Path, findings: "Findings") -> None:
+    """What was found, in two or three lines."""
+    console.print(
+        f"[bold]{case.id}[/bold]: {len(findings.lesions)} findings from probability "
+        f"{findings.operating_point.least_probability:.2f} on, {findings.seconds:.0f} s: {out / case.id / 'report.html'}",
+        soft_wrap=True,
+        highlight=False,
+    )
+    for line in findings.impression[:3]:
+        console.print(f"  {line}", soft_wrap=True, highlight=False, markup=False)
+    for doubt in findings.doubts:
+        console.print(Text(f"  doubt: {doubt.words}", style="yellow"), soft_wrap=True)
+    if findings.kind == "nifti":
+        console.print("  NIfTI in, so no DICOM SEG and SR", highlight=False)

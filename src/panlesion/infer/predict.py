@@ -1,0 +1,161 @@
+"""`predict_case`: one CT to a folder with masks, findings, report, and for DICOM the SEG and SR objects."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import panlesion
+from panlesion.ct.dicom import DicomCT
+from panlesion.ct.organ_files import OrganNumbering, read_organs
+from panlesion.ct.phase import Phase
+from panlesion.ct.read import read_ct_with_source
+from panlesion.ct.standardise import restore, standardise, standardise_labels
+from panlesion.ct.volume import LabelMap, Volume
+from panlesion.errors import OrganMapError
+from panlesion.infer.doubt import doubts_of
+from panlesion.infer.findings import OVERLAP, Finding, Prediction, find_lesions
+from panlesion.infer.measured import Patient, record_of, renumbered
+from panlesion.infer.organ_map import organ_map
+from panlesion.infer.record import Algorithm, Findings, OperatingPoint
+from panlesion.lesion.taxonomy import TYPES, LesionType
+from panlesion.nets.model import Model
+from panlesion.nets.sliding import Progress
+
+MOST_FINDINGS = 255
+"""What a label mask of bytes can number; the least probable beyond are left out, which a doubt says."""
+LESIONS_FILE, ORGANS_FILE, REPORT_FILE = "lesions.nii.gz", "organs.nii.gz", "report.html"
+SEG_FILE, SR_FILE = "seg.dcm", "sr.dcm"
+
+Namer = Callable[[], str]
+"""Makes a DICOM UID."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How CTs are predicted. `organs` is the user's own organ map of this CT, if there is one."""
+
+    point: OperatingPoint
+    algorithm: Algorithm
+    overlap: float = OVERLAP
+    organs: Path | None = None
+    numbering: OrganNumbering = OrganNumbering.V2
+    series: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Predicted:
+    """One CT, its organ map and lesions on its own grid, and what is said of it. `source` is None for NIfTI."""
+
+    ct: Volume
+    source: DicomCT | None
+    organs: LabelMap
+    lesions: LabelMap
+    findings: Findings
+
+
+def algorithm_of(checkpoint: str, digest: str) -> Algorithm:
+    """What is written into every result."""
+    return Algorithm(name="panlesion", version=panlesion.__version__, checkpoint=checkpoint, weights_sha256=digest)
+
+
+def predict_ct(
+    path: Path, case: str, model: Model, settings: Settings, *, uid: Namer, progress: Progress | None = None
+) -> Predicted:
+    """Read and predict one CT; nothing is written.
+
+    Args:
+        path: NIfTI file, DICOM file, folder or zip.
+        case: What the case is called.
+        model: In evaluation mode.
+        settings: Operating point, organ map, series.
+        uid: Makes the tracking UIDs.
+        progress: Called with windows done and in all.
+
+    Raises:
+        ReadError: It cannot be read, or the organ map does not fit it.
+    """
+    started = time.perf_counter()
+    ct, source = read_ct_with_source(path, series=settings.series)
+    standard = standardise(ct, model.info.spacing_mm)
+    prediction, parts, found = find_lesions(model, standard, overlap=settings.overlap, progress=progress)
+    labels, kept = _counting(parts, found, settings.point)
+    own_labels = restore(LabelMap(labels=labels.astype(np.uint8), grid=standard.grid), ct.grid)
+    labels, kept, own_labels = _without_vanished(labels, kept, own_labels)
+    organs, own_organs = _organs(prediction, ct, settings)
+    patient = Patient(
+        ct=ct, own_labels=own_labels, standard=standard, labels=labels, organs=organs, from_network=settings.organs is None
+    )
+    lesions = [record_of(patient, model, one, n, uid()) for n, one in enumerate(kept, 1)]
+    findings = Findings(
+        case=case,
+        kind="nifti" if source is None else "dicom",
+        shape=ct.grid.shape,
+        spacing_mm=ct.grid.spacing_mm,
+        algorithm=settings.algorithm,
+        operating_point=settings.point,
+        lesions=tuple(lesions),
+        suspicion=suspicion_of(found),
+        doubts=doubts_of(ct, standard, prediction),
+        plain=_plain(patient),
+    )
+    findings = replace(findings, seconds=round(time.perf_counter() - started, 2))
+    return Predicted(ct=ct, source=source, organs=own_organs, lesions=own_labels, findings=findings)
+
+
+def suspicion_of(findings: Sequence[Finding]) -> dict[str, float]:
+    """The certainty of the most certain finding, whether it counts or not, in each organ system and overall.
+
+    Findings of no type are "elsewhere". The largest, not one minus the product: a hundred marks of one per cent each are a
+    network's habit, not a lesion.
+    """
+    found = {"overall": 0.0} | {TYPES[type_].system.value.lower(): 0.0 for type_ in LesionType}
+    for one in findings:
+        place = TYPES[LesionType(one.type)].system.value.lower() if one.type in set(LesionType) else "elsewhere"
+        found[place] = max(found.get(place, 0.0), one.certainty)
+        found["overall"] = max(found["overall"], one.certainty)
+    return found
+
+
+def _counting(
+    parts: NDArray[np.int32], found: Sequence[Finding], point: OperatingPoint
+) -> tuple[NDArray[np.int32], list[Finding]]:
+    """The findings that count, most certain first."""
+    order = sorted(range(len(found)), key=lambda n: (-found[n].certainty, n))
+    kept = [n for n in order if found[n].certainty >= point.least_probability][:MOST_FINDINGS]
+    return renumbered(parts, found, kept)
+
+
+def _without_vanished(
+    labels: NDArray[np.int32], kept: list[Finding], own: LabelMap
+) -> tuple[NDArray[np.int32], list[Finding], LabelMap]:
+    """Without findings that have no voxel on the CT's own, coarser grid."""
+    there = np.bincount(own.labels.ravel(), minlength=len(kept) + 1)[1:] > 0
+    if there.all():
+        return labels, kept, own
+    stay = np.flatnonzero(there).tolist()
+    fresh, left = renumbered(labels, kept, stay)
+    table = np.zeros(256, dtype=np.uint8)
+    for number, index in enumerate(stay, 1):
+        table[index + 1] = number
+    return fresh, left, LabelMap(labels=table[own.labels], grid=own.grid)
+
+
+def _organs(prediction: Prediction, ct: Volume, settings: Settings) -> tuple[LabelMap, LabelMap]:
+    """The organ map on the model's grid and on the CT's own."""
+    if settings.organs is None:
+        organs = organ_map(prediction)
+        return organs, restore(organs, ct.grid)
+    own = read_organs(settings.organs, numbering=settings.numbering, like=ct.grid)
+    return standardise_labels(own, prediction.grid.spacing_mm[0]), own
+
+
+def _plain(patient: Patient) -> bool | None:
+    """Whether the CT looks unenhanced; None where no blood or organ is known that would tell."""
+    try:
+        return patient.facts.phase is Phase.NON_CONTRAST
+    except OrganMapError:
+        return None
