@@ -1,12 +1,13 @@
 """`panlesion predict`: CTs to lesion and organ masks, findings, a report, and for DICOM the SEG and SR objects."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from panlesion.cli._extras import need_model_extra
@@ -114,10 +115,8 @@ def _predict_all(cases: "Sequence[Case]", out: Path, model: "Model", settings: "
                 before = None if overwrite else finished(out, case, settings)
                 if before is None:
                     task = bar.add_task(f"{case.id} ({number} of {len(cases)})", total=None)
-                    done = predict_ct(
-                        case.path, case.id, model, settings, uid=new_uid,
-                        progress=lambda n, of: bar.update(task, completed=n, total=of),
-                    )  # fmt: skip
+                    windows = partial(_windows, bar, task)
+                    done = predict_ct(case.path, case.id, model, settings, uid=new_uid, progress=windows)
                     bar.update(task, description=f"{case.id}: writing")
                     if overwrite:
                         shutil.rmtree(out / case.id, ignore_errors=True)
@@ -130,6 +129,10 @@ def _predict_all(cases: "Sequence[Case]", out: Path, model: "Model", settings: "
         else:
             console.print(f"{case.id}: there already, {len(before.lesions)} findings", soft_wrap=True, highlight=False)
     return failures
+
+
+def _windows(bar: Progress, task: TaskID, done: int, of: int) -> None:
+    bar.update(task, completed=done, total=of)
 
 
 def _tell(case: "Case", out: Path, findings: "Findings") -> None:

@@ -83,7 +83,7 @@ def _small_view(_ct: Volume, standard: Volume, _body: NDArray[np.bool_], _predic
         )
 
 
-def _cut_off(_ct: Volume, standard: Volume, body: NDArray[np.bool_], _prediction: Prediction) -> Iterator[Doubt]:
+def _cut_off(_ct: Volume, _standard: Volume, body: NDArray[np.bool_], _prediction: Prediction) -> Iterator[Doubt]:
     faces = [body[0], body[-1], body[:, 0], body[:, -1]]
     touching = sum(int(face.sum()) for face in faces)
     surface = int(body.sum()) - int(ndimage.binary_erosion(body, border_value=0).sum())

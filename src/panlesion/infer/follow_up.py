@@ -143,9 +143,8 @@ def paired(prior: Sequence[LesionRecord], now: Sequence[LesionRecord], moved: Re
     if cost.size:
         # a price above every gate, so that as many as possible are paired, then the nearest
         finite = np.where(np.isfinite(cost), cost, 1e6)
-        for i, j in zip(*linear_sum_assignment(finite), strict=True):
-            if np.isfinite(cost[i, j]):
-                matched[int(i)] = int(j)
+        pairs = np.stack(linear_sum_assignment(finite), axis=1).tolist()
+        matched = {i: j for i, j in pairs if np.isfinite(cost[i, j])}
     both: list[Paired] = [(prior[i], now[j]) for i, j in sorted(matched.items())]
     gone: list[Paired] = [(one, None) for i, one in enumerate(prior) if i not in matched]
     new: list[Paired] = [(None, one) for j, one in enumerate(now) if j not in matched.values()]
@@ -187,7 +186,8 @@ def _response(pairs: Sequence[Paired], targets: frozenset[int]) -> tuple[Respons
         return Response.NOT_EVALUABLE, f"no target lesion (malignant, from {TARGET_MM:g} mm) in the prior study", sums
     left = any(now is not None for prior, now in pairs if prior is not None and _malignant(prior))
     change = (after - before) / before
-    told = f"sum of {len(mine)} target lesion{'s' if len(mine) > 1 else ''} {before:.0f} mm then, {after:.0f} mm now ({change:+.0%})"
+    lesions = "1 target lesion" if len(mine) == 1 else f"{len(mine)} target lesions"
+    told = f"sum of {lesions} {before:.0f} mm then, {after:.0f} mm now ({change:+.0%})"
     if not left:
         return Response.COMPLETE, told, sums
     if change >= GROWN and after - before >= GROWN_MM:

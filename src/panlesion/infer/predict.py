@@ -23,13 +23,11 @@ from panlesion.infer.organ_map import organ_map
 from panlesion.infer.record import Algorithm, Findings, OperatingPoint
 from panlesion.lesion.taxonomy import TYPES, LesionType
 from panlesion.nets.model import Model
+from panlesion.nets.sealed import digest
 from panlesion.nets.sliding import Progress
 
 MOST_FINDINGS = 255
 """What a label mask of bytes can number; the least probable beyond are left out, which a doubt says."""
-LESIONS_FILE, ORGANS_FILE, REPORT_FILE = "lesions.nii.gz", "organs.nii.gz", "report.html"
-SEG_FILE, SR_FILE = "seg.dcm", "sr.dcm"
-
 Namer = Callable[[], str]
 """Makes a DICOM UID."""
 
@@ -57,9 +55,10 @@ class Predicted:
     findings: Findings
 
 
-def algorithm_of(checkpoint: str, digest: str) -> Algorithm:
-    """What is written into every result."""
-    return Algorithm(name="panlesion", version=panlesion.__version__, checkpoint=checkpoint, weights_sha256=digest)
+def algorithm_of(checkpoint: str, model: Model) -> Algorithm:
+    """What is written into every result; the hash is over all weights, heads included."""
+    weights = digest("", model.state_dict())
+    return Algorithm(name="panlesion", version=panlesion.__version__, checkpoint=checkpoint, weights_sha256=weights)
 
 
 def predict_ct(
