@@ -45,7 +45,7 @@ def seeing_all(patient: MadePatient, probabilities: tuple[float, float] = (0.9, 
     """`find_lesions` of a network that marks both lesions and knows all organs."""
     groups = {group.name: group.classes for group in pan_tumour_classes().groups}
 
-    def find_lesions(model: object, ct: Volume, **_options: object) -> tuple[Prediction, NDArray[np.int32], list[Finding]]:
+    def find_lesions(_model: object, ct: Volume, **_options: object) -> tuple[Prediction, NDArray[np.int32], list[Finding]]:
         spacing = ct.grid.spacing_mm[0]
         lesions = standardise_labels(patient.lesions, spacing)
         organs = standardise_labels(patient.organs, spacing)

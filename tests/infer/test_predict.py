@@ -27,8 +27,8 @@ def model():
 
 
 def turned(array):
-    """The axes of most NIfTI files: R, A, S; every second plane along z."""
-    return np.ascontiguousarray(array[::-1, ::-1, ::2])
+    """The axes of most NIfTI files: R, A, S; every third plane along z."""
+    return np.ascontiguousarray(array[::-1, ::-1, 1::3])
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +37,9 @@ def scan(patient, tmp_path_factory):
     folder = tmp_path_factory.mktemp("scan")
     affine = patient.ct.grid.affine.copy()
     i, j, _ = patient.ct.hu.shape
-    affine[:3, 3] = patient.ct.grid.to_xyz((i - 1, j - 1, 0))
+    affine[:3, 3] = patient.ct.grid.to_xyz((i - 1, j - 1, 1))
     affine[:3, :2] *= -1
-    affine[:3, 2] *= 2
+    affine[:3, 2] *= 3
     hu, lesions, organs = (turned(a) for a in (patient.ct.hu, patient.lesions.labels, patient.organs.labels))
     grid = Grid(shape=hu.shape, affine=affine)
     write_volume(folder / "ct.nii.gz", Volume(hu=hu, grid=grid))
