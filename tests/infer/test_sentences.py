@@ -193,6 +193,10 @@ def test_dense_cysts_and_those_of_the_pancreas_are_not_called_harmless():
     assert "one of them denser than fluid (mean 44 HU), to be checked" in line
     assert "denser" not in lines_of(*cysts("left"))[0]
     assert "denser" not in lines_of(lesion(type="kidney_stone", organ="kidney_left", mean_hu=600.0))[0]
+    enhanced = {"organ_mean_hu": 220.0, "mean_hu": 38.0}
+    assert "denser" not in lines_of(*cysts("left", **enhanced))[0]
+    assert "denser" in lines_of(*cysts("left", **(enhanced | {"mean_hu": 42.0})))[0]
+    assert "denser" in lines_of(*cysts("left", organ_mean_hu=None, mean_hu=21.0))[0]
     (line,) = lines_of(lesion(type="pancreas_cyst", organ="pancreas", location="tail", mean_hu=5.0))
     assert "not told apart from cysts" in line
 

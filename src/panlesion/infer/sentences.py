@@ -31,8 +31,9 @@ from panlesion.nets.classes import OTHER_MASS
 
 NODULE_MM = 30.0
 """Up to this a lesion of the lung is a nodule, beyond a mass (Fleischner Society glossary, Hansell et al. 2008)."""
-FLUID_HU, SURELY_MEASURED_MM = 20.0, 10.0
-"""A cyst denser than this is said to be; below this size its HU are the edge's as much as its own (the size is ours)."""
+FLUID_HU, RIM_SHARE, SURELY_MEASURED_MM = 20.0, 0.1, 10.0
+"""Simple fluid measures up to 20 HU (Silverman et al., Radiology 2019); a cyst denser than that is said to be. The mean is over
+the whole outline, so a tenth of the organ's contrast is granted to its rim; smaller cysts are all rim (both ours)."""
 
 SUBJECTS: Mapping[str, str] = MappingProxyType(
     {
@@ -211,7 +212,7 @@ def _benignity(name: str, lesions: Sequence[LesionRecord]) -> str:
 
 def _caution(type_: LesionType, lesions: Sequence[LesionRecord]) -> str:
     """What keeps a cyst from being called harmless."""
-    dense = [one for one in lesions if type_ in _CYSTS and one.mean_hu > FLUID_HU and longest_mm(one) >= SURELY_MEASURED_MM]
+    dense = [one for one in lesions if type_ in _CYSTS and _dense(one)]
     told = ""
     if dense:
         densest = hu_digits(max(one.mean_hu for one in dense))
@@ -220,6 +221,11 @@ def _caution(type_: LesionType, lesions: Sequence[LesionRecord]) -> str:
     if type_ is LesionType.PANCREAS_CYST:
         told += "; cystic tumours of the pancreas are not told apart from cysts"
     return told
+
+
+def _dense(cyst: LesionRecord) -> bool:
+    rim_hu = 0.0 if cyst.organ_mean_hu is None else RIM_SHARE * max(0.0, cyst.organ_mean_hu - FLUID_HU)
+    return cyst.mean_hu > FLUID_HU + rim_hu and longest_mm(cyst) >= SURELY_MEASURED_MM
 
 
 def _largest(lesion: LesionRecord) -> str:
