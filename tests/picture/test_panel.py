@@ -58,3 +58,10 @@ def test_lines_take_their_colour():
     line = Line(mask=turn(mask, standard_grid(mask.shape, 1.0)), colour=(255, 0, 0))
     pixels = np.asarray(a_panel(4.0, lines=[line]).draw())
     assert ((pixels[..., 0] > 100) & (pixels[..., 1] < 60)).sum() > 100
+
+
+def test_letters_and_scale_bar_grow_together():
+    small, large = (a_panel(2.0, text_px=px).draw() for px in (13, 26))
+    white = [(np.asarray(image) > 200).all(axis=2) for image in (small, large)]
+    assert white[1].sum() > 1.5 * white[0].sum()
+    assert white[1][190 - 2 : 190 + 3, 180].all() and not white[0][190 - 2 : 190 + 3, 180].all()

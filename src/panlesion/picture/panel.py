@@ -14,6 +14,7 @@ from panlesion.picture.planes import Turned, View, cut
 from panlesion.picture.window import Window, apply_window
 
 _BARS_MM = (1, 2, 5, 10, 20, 50, 100)
+_TEXT_PX, _LINE_PX = 13, 1.2
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,7 +27,10 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Panel:
-    """A square picture of `px` pixels showing `view` at `px_per_mm`, centred on black."""
+    """A square picture of `px` pixels showing `view` at `px_per_mm`, centred on black.
+
+    Letters are `text_px` high; outlines and the scale bar grow with them, for pictures that are shown smaller than drawn.
+    """
 
     image: Turned
     view: View
@@ -37,6 +41,7 @@ class Panel:
     frame: View | None = None
     caption: str = ""
     letters: bool = True
+    text_px: int = _TEXT_PX
 
     def draw(self) -> Image.Image:
         rgb = self._pixels()
@@ -49,7 +54,7 @@ class Panel:
         if self.letters:
             self._letters(pen)
         if self.caption:
-            _shadowed(pen, (8, 6), self.caption, INK, size=13)
+            _shadowed(pen, (8, 6), self.caption, INK, size=self.text_px)
         self._bar(pen)
         return square
 
@@ -57,8 +62,9 @@ class Panel:
         hu = cut(self.image, self.view, self.px_per_mm, fill=Volume.AIR_HU, smooth=True)
         grey = apply_window(hu, self.window)
         rgb = np.repeat(grey[..., None], 3, axis=2)
+        width = _LINE_PX * self.text_px / _TEXT_PX
         for line in self.lines:
-            rgb = over(rgb, outline(line.mask, self.view, self.px_per_mm), line.colour)
+            rgb = over(rgb, outline(line.mask, self.view, self.px_per_mm, width), line.colour)
         return rgb
 
     def _frame(self, pen: ImageDraw.ImageDraw, left: int, top: int) -> None:
@@ -80,21 +86,21 @@ class Panel:
 
     def _letters(self, pen: ImageDraw.ImageDraw) -> None:
         left, right, top, bottom = self.view.plane.letters
-        middle = self.px // 2
-        _shadowed(pen, (6, middle), left, INK, anchor="lm")
-        _shadowed(pen, (self.px - 6, middle), right, INK, anchor="rm")
-        _shadowed(pen, (middle, 6), top, INK, anchor="ma")
-        _shadowed(pen, (middle, self.px - 6), bottom, INK, anchor="md")
+        middle, size = self.px // 2, self.text_px
+        _shadowed(pen, (6, middle), left, INK, anchor="lm", size=size)
+        _shadowed(pen, (self.px - 6, middle), right, INK, anchor="rm", size=size)
+        _shadowed(pen, (middle, 6), top, INK, anchor="ma", size=size)
+        _shadowed(pen, (middle, self.px - 6), bottom, INK, anchor="md", size=size)
 
     def _bar(self, pen: ImageDraw.ImageDraw) -> None:
         length_mm = max((mm for mm in _BARS_MM if mm * self.px_per_mm <= self.px / 3), default=_BARS_MM[0])
         length = round(length_mm * self.px_per_mm)
-        y, x1 = self.px - 10, self.px - 10
-        pen.rectangle([x1 - length - 1, y - 2, x1 + 1, y + 2], fill=(0, 0, 0))
-        pen.rectangle([x1 - length, y - 1, x1, y + 1], fill=INK)
-        text = f"{length_mm} mm"
-        x = min(x1 - length / 2, self.px - 8 - width_px(text, 12) / 2)
-        _shadowed(pen, (x, y - 5), text, INK, anchor="md", size=12)
+        y, x1, thick = self.px - 10, self.px - 10, round(self.text_px / _TEXT_PX)
+        pen.rectangle([x1 - length - 1, y - 1 - thick, x1 + 1, y + 1 + thick], fill=(0, 0, 0))
+        pen.rectangle([x1 - length, y - thick, x1, y + thick], fill=INK)
+        text, size = f"{length_mm} mm", self.text_px - 1
+        x = min(x1 - length / 2, self.px - 8 - width_px(text, size) / 2)
+        _shadowed(pen, (x, y - 4 - thick), text, INK, anchor="md", size=size)
 
 
 def _shadowed(
