@@ -11,7 +11,7 @@ from PIL import Image
 from records_made import ALGORITHM, findings, lesion
 from report_scans_made import BALLS, made_report, made_scan, record_of
 
-from panlesion.infer.record import Doubt, OperatingPoint, Reading
+from panlesion.infer.record import Doubt, FollowUp, OperatingPoint, Pair, Reading, Response
 from panlesion.infer.report_page import MOST_PICTURED, report_html, write_report
 from panlesion.infer.sentences import impression_of, sentence_of
 
@@ -247,3 +247,44 @@ def test_stones_are_told_without_a_relation_to_neighbours():
     made, ct, labels = made_report(1)
     stone = lesion(1, type="kidney_stone", attributes={"invasion": Reading(read="Close relationship with adjacent structures")})
     assert cells((replace(made, lesions=(stone,)), ct, labels))[1][7] == "not assessed"
+
+
+def compared(**changes):
+    told = {
+        "prior_case": "case_0",
+        "pairs": (
+            Pair(prior=1, now=2, prior_mm=20.0, now_mm=30.0, target=True),
+            Pair(prior=2, now=None, prior_mm=12.0, now_mm=None),
+            Pair(prior=None, now=1, prior_mm=None, now_mm=11.0),
+        ),
+        "response": Response.PROGRESSIVE,
+        "reason": "a new lesion, to be confirmed by a reader",
+        "prior_sum_mm": 20.0,
+        "now_sum_mm": 30.0,
+        "organs": ("liver", "kidney_left"),
+        "residual_mm": 6.0,
+    }
+    return FollowUp(**(told | changes))
+
+
+def test_a_comparison_lists_every_lesion_at_both_dates():
+    made, ct, labels = made_report()
+    shown = page(replace(made, follow_up=compared()), ct, labels).text.replace("\u00a0", " ")
+    assert "Comparison with case_0" in shown and "progressive disease by the rules of RECIST 1.1" in shown
+    assert "1220 → 30+50%yes" in shown and "2–12 → not foundgone" in shown and "–1not found → 11new" in shown
+    assert "Registered by liver and left kidney, whose centres meet within 6 mm." in shown
+    assert "Comparison with" not in page(made, ct, labels).text
+
+
+def test_a_comparison_that_failed_says_why_and_hostile_names_stay_words():
+    made, ct, labels = made_report()
+    failed = compared(
+        prior_case=EVIL,
+        pairs=(),
+        response=Response.NOT_EVALUABLE,
+        reason="they cannot be registered",
+        organs=(),
+        residual_mm=None,
+    )
+    told = Page(report_html(replace(made, follow_up=failed), ct, labels))
+    assert "script" not in told.tags and "they cannot be registered" in told.text

@@ -38,6 +38,9 @@ def predict(
         Path | None, typer.Option(help="Organ map of the CT (one CT only); default: what the network recognises.")
     ] = None,
     organ_labels: Annotated[str, typer.Option(help="Numbering of --organs: v1 or v2.")] = "v2",
+    prior: Annotated[
+        Path | None, typer.Option(help="findings.json of an earlier study of the same patient (one CT only): RECIST response.")
+    ] = None,
     series: Annotated[str | None, typer.Option(help="UID or number of the DICOM series, where there are several.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict again what is there.")] = False,
 ) -> None:
@@ -59,6 +62,8 @@ def predict(
 
     if organs is not None and len(cts) > 1:
         raise typer.BadParameter("an organ map belongs to one CT; predict them one by one", param_hint="--organs")
+    if prior is not None and len(cts) > 1:
+        raise typer.BadParameter("a prior study belongs to one CT; predict them one by one", param_hint="--prior")
     if organ_labels not in set(OrganNumbering):
         raise typer.BadParameter(f"{organ_labels!r}; use v1 or v2", param_hint="--organ-labels")
     try:
@@ -72,6 +77,7 @@ def predict(
         organs=organs,
         numbering=OrganNumbering(organ_labels),
         series=series,
+        prior=prior,
     )
     failures = _predict_all(cases, out, model, settings, overwrite=overwrite)
     for failure in failures:

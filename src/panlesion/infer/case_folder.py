@@ -10,10 +10,10 @@ from panlesion.errors import ReadError, StoreError
 from panlesion.infer.dicom_seg import write_seg
 from panlesion.infer.dicom_sr import write_sr
 from panlesion.infer.predict import Predicted, Settings
-from panlesion.infer.record import FINDINGS_FILE, Findings, read_findings, write_findings
+from panlesion.infer.record import FINDINGS_FILE, ORGANS_FILE, Findings, read_findings, write_findings
 from panlesion.infer.report_page import write_report
 
-LESIONS_FILE, ORGANS_FILE, REPORT_FILE = "lesions.nii.gz", "organs.nii.gz", "report.html"
+LESIONS_FILE, REPORT_FILE = "lesions.nii.gz", "report.html"
 SEG_FILE, SR_FILE = "seg.dcm", "sr.dcm"
 
 

@@ -8,14 +8,26 @@ nadir, since there are only two dates.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from panlesion.ct.nifti import read_labels
 from panlesion.ct.organs import V1_NAMES
 from panlesion.ct.volume import LabelMap
-from panlesion.infer.record import Findings, FollowUp, LesionRecord, Pair, Response
+from panlesion.errors import ReadError
+from panlesion.infer.record import (
+    FINDINGS_FILE,
+    ORGANS_FILE,
+    Findings,
+    FollowUp,
+    LesionRecord,
+    Pair,
+    Response,
+    read_findings,
+)
 from panlesion.lesion.taxonomy import TYPES, LesionType
 
 LANDMARK_LABELS = (1, 2, 3, 4, 5, 6, 10, 13, 14, 15, 16, 17, 42, 92, 104)
@@ -44,6 +56,23 @@ class Registration:
         """A point of the prior study in the present one."""
         found: NDArray[np.float64] = self.affine[:3, :3] @ np.asarray(xyz, dtype=np.float64) + self.affine[:3, 3]
         return found
+
+
+def read_prior(path: Path) -> tuple[Findings, LabelMap]:
+    """The findings of an earlier prediction and the organ map beside them.
+
+    Args:
+        path: `findings.json`, or the folder it lies in.
+
+    Raises:
+        ReadError: One of the two is missing or damaged.
+    """
+    file = path / FINDINGS_FILE if path.is_dir() else path
+    findings = read_findings(file)
+    organs = file.with_name(ORGANS_FILE)
+    if not organs.is_file():
+        raise ReadError(f"{organs} is missing; give findings in the folder that `panlesion predict` made")
+    return findings, read_labels(organs)
 
 
 def register(prior: LabelMap, now: LabelMap) -> Registration | None:

@@ -18,9 +18,11 @@ from panlesion.ct.volume import LabelMap, Volume
 from panlesion.errors import OrganMapError
 from panlesion.infer.doubt import doubts_of
 from panlesion.infer.findings import OVERLAP, Finding, Prediction, find_lesions
+from panlesion.infer.follow_up import compare, read_prior
 from panlesion.infer.measured import Patient, record_of, renumbered
 from panlesion.infer.organ_map import organ_map
 from panlesion.infer.record import Algorithm, Findings, OperatingPoint
+from panlesion.infer.sentences import worded
 from panlesion.lesion.taxonomy import TYPES, LesionType
 from panlesion.nets.model import Model
 from panlesion.nets.sealed import digest
@@ -34,7 +36,7 @@ Namer = Callable[[], str]
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How CTs are predicted. `organs` is the user's own organ map of this CT, if there is one."""
+    """How CTs are predicted. `organs` is the user's own organ map of this CT, `prior` the findings of an earlier one."""
 
     point: OperatingPoint
     algorithm: Algorithm
@@ -42,6 +44,7 @@ class Settings:
     organs: Path | None = None
     numbering: OrganNumbering = OrganNumbering.V2
     series: str | None = None
+    prior: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,7 +78,7 @@ def predict_ct(
         progress: Called with windows done and in all.
 
     Raises:
-        ReadError: It cannot be read, or the organ map does not fit it.
+        ReadError: It cannot be read, the organ map does not fit it, or the prior findings are not whole.
     """
     started = time.perf_counter()
     ct, source = read_ct_with_source(path, series=settings.series)
@@ -101,7 +104,9 @@ def predict_ct(
         doubts=doubts_of(ct, standard, prediction),
         plain=_plain(patient),
     )
-    findings = replace(findings, seconds=round(time.perf_counter() - started, 2))
+    if settings.prior is not None:
+        findings = replace(findings, follow_up=compare(*read_prior(settings.prior), findings, own_organs))
+    findings = replace(worded(findings), seconds=round(time.perf_counter() - started, 2))
     return Predicted(ct=ct, source=source, organs=own_organs, lesions=own_labels, findings=findings)
 
 

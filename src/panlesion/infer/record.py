@@ -12,7 +12,7 @@ from panlesion.data.publish import write_text
 from panlesion.errors import ReadError
 
 SCHEMA = 1
-FINDINGS_FILE = "findings.json"
+FINDINGS_FILE, ORGANS_FILE = "findings.json", "organs.nii.gz"
 
 
 @dataclass(frozen=True, kw_only=True)

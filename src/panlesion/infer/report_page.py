@@ -14,13 +14,24 @@ from string import Template
 
 from panlesion.ct.volume import LabelMap, Volume
 from panlesion.data.publish import write_text
-from panlesion.infer._words import axes_digits, capital, clean, hu_digits, ml_digits, percent, type_words
+from panlesion.infer._words import (
+    axes_digits,
+    capital,
+    clean,
+    hu_digits,
+    listed,
+    ml_digits,
+    mm_digits,
+    percent,
+    type_words,
+)
 from panlesion.infer.places import organ_words, place_words
-from panlesion.infer.record import Findings, LesionRecord, Reading
+from panlesion.infer.record import Findings, LesionRecord, Pair, Reading
 from panlesion.infer.report_pictures import Picture, Scan, finding_pictures, overview_pictures
 from panlesion.infer.sentences import (
     SUBJECTS,
     assessed,
+    comparison_of,
     doubt_lines,
     impression_of,
     point_words,
@@ -35,6 +46,7 @@ _KINDS = {"nifti": "NIfTI", "dicom": "DICOM"}
 _CONTRAST = {True: "looks like none", False: "looks enhanced", None: "cannot be told"}
 _UNIT = re.compile(r"(?<=[0-9]) (?=(?:%|mm|ml|HU|×))|(?<=[0-9] ×) ")
 _COLUMNS = ("No.", "Type", "Probability", "Place", "Long × short, mm", "Volume, ml", "Mean HU (organ)", "Attributes")
+_DATES = ("Then, no.", "Now, no.", "Long axis, mm", "Change", "Target")
 _NOTES = (
     "Looked for: tumours of lung, liver, pancreas and kidney; cancer of gallbladder, oesophagus, stomach, colon, rectum and "
     "bladder; bone metastases; cysts of liver, pancreas and kidney; gallstones and kidney stones. A fine-tuned network may "
@@ -79,6 +91,7 @@ def report_html(findings: Findings, ct: Volume, lesions: LabelMap, *, date: date
         impression=_list(_impression(findings)),
         suspicion=_suspicion(findings),
         table=_table(findings),
+        comparison=_comparison(findings),
         pictures=_pictures(findings, Scan.of(ct, lesions)),
         notes=_notes(findings),
     )
@@ -161,6 +174,37 @@ def _table(findings: Findings) -> str:
     rows = "\n".join(_row(one) for one in findings.lesions)
     table = f'<table class="findings"><thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table>'
     return f'<section aria-labelledby="table"><h2 id="table">Findings</h2>\n<div class="scroll">{table}</div></section>'
+
+
+def _comparison(findings: Findings) -> str:
+    """Every lesion at the two dates; empty without a prior study."""
+    told = findings.follow_up
+    if told is None:
+        return ""
+    head = "".join(f'<th scope="col">{column}</th>' for column in _DATES)
+    rows = "\n".join(_pair(pair) for pair in told.pairs)
+    table = f'<table class="findings"><thead><tr>{head}</tr></thead><tbody>\n{rows}\n</tbody></table>' if told.pairs else ""
+    residual = "" if told.residual_mm is None else f", whose centres meet within {told.residual_mm:.0f} mm"
+    by = f"Registered by {listed([organ_words(one) for one in told.organs])}{residual}. " if told.organs else ""
+    words = f"{by}A lesion that was not found again may be gone or missed."
+    title = f"Comparison with {_escaped(told.prior_case)}"
+    return (
+        f'<section aria-labelledby="comparison"><h2 id="comparison">{title}</h2>\n<p>{_prose(comparison_of(told))}</p>\n'
+        f'<div class="scroll">{table}</div><p>{_prose(words)}</p></section>'
+    )
+
+
+def _pair(pair: Pair) -> str:
+    then = "not found" if pair.prior_mm is None else mm_digits(pair.prior_mm)
+    now = "not found" if pair.now_mm is None else mm_digits(pair.now_mm)
+    change = "new" if pair.prior_mm is None else "gone"
+    if pair.prior_mm and pair.now_mm is not None:
+        change = f"{pair.now_mm / pair.prior_mm - 1:+.0%}"
+    numbers = "".join(f'<td class="number">{"–" if one is None else one}</td>' for one in (pair.prior, pair.now))
+    return (
+        f'<tr>{numbers}<td class="number">{then} → {now}</td><td class="number">{change}</td>'
+        f"<td>{'yes' if pair.target else ''}</td></tr>"
+    )
 
 
 def _row(lesion: LesionRecord) -> str:

@@ -24,7 +24,7 @@ from panlesion.infer._words import (
     with_article,
 )
 from panlesion.infer.places import organ_words, place_words, places_words
-from panlesion.infer.record import Findings, LesionRecord, OperatingPoint, Reading
+from panlesion.infer.record import Findings, FollowUp, LesionRecord, OperatingPoint, Reading
 from panlesion.lesion.taxonomy import TYPES, LesionType, Neighbours, Reference
 from panlesion.lesion.vocabulary import Invasion, Shape, Surface
 from panlesion.nets.classes import OTHER_MASS
@@ -162,7 +162,15 @@ def impression_of(findings: Findings) -> tuple[str, ...]:
         lines.append(
             "This looks like a CT without contrast medium: a contrast-enhanced study is recommended for what is suspicious."
         )
+    if findings.follow_up is not None:
+        lines.append(comparison_of(findings.follow_up))
     return (*lines, *doubt_lines(findings))
+
+
+def comparison_of(follow_up: FollowUp) -> str:
+    """The line of a comparison with an earlier study."""
+    prior = clean(follow_up.prior_case)
+    return f"Compared with {prior}: {follow_up.response.value} by the rules of RECIST 1.1 ({clean(follow_up.reason)})."
 
 
 def doubt_lines(findings: Findings) -> tuple[str, ...]:
