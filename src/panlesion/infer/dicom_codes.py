@@ -1,6 +1,6 @@
 """What lesions, places and report attributes are called in DICOM: standard codes where PS3.16 has them, else our own scheme.
 
-Standard codes come from pydicom's copy of the PS3.16 dictionaries, never typed in, so a value and its meaning cannot part. What
+Standard codes are looked up in pydicom's copy of the PS3.16 dictionaries, so a value and its meaning cannot part. What
 PS3.16 has no code for is in the private scheme `SCHEME`, which every object that uses it declares.
 """
 
