@@ -139,7 +139,6 @@ def test_a_series_of_many_studies_goes_by_its_first_slice(tmp_path, caplog):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda ds: delattr(ds, "StudyInstanceUID"), "no StudyInstanceUID"),
         (lambda ds: setattr(ds, "ImagePositionPatient", [0, 0, 0]), "not where it was"),
         (lambda ds: setattr(ds, "SOPInstanceUID", "2.25.9"), "is not there"),
     ],
@@ -151,6 +150,33 @@ def test_files_that_changed_are_refused(tmp_path, change, says):
     ds.save_as(ct.slices[3].path)
     with pytest.raises(ReadError, match=says):
         seg_of(ct, tmp_path / "seg.dcm")
+
+
+def test_emptied_uids_are_replaced_by_ones_that_follow_from_the_images(tmp_path, caplog):
+    def emptied(_index, ds):
+        ds.StudyInstanceUID = ds.SeriesInstanceUID = ds.SOPInstanceUID = ""
+        put(ds, StudyID="longer than sixteen")
+
+    ct = read_series(tmp_path / "ct", change=emptied)
+    with caplog.at_level(logging.WARNING):
+        mask, path = seg_of(ct, tmp_path / "seg.dcm")
+    assert "without StudyInstanceUID" in caplog.text
+    seg = pydicom.dcmread(path)
+    origin, again = read_origin(ct), read_origin(ct)
+    assert (origin.study_uid, origin.series_uid) == (again.study_uid, again.series_uid)
+    assert seg.StudyInstanceUID == origin.study_uid and len({origin.study_uid, origin.series_uid, origin.frame_uid}) == 3
+    assert not seg.StudyID
+    stored = {pydicom.dcmread(ref.path).file_meta.MediaStorageSOPInstanceUID for ref in ct.slices}
+    assert {ref.sop_instance for ref in ct.slices} == stored
+    other = read_series(
+        tmp_path / "other",
+        change=lambda index, ds: (
+            emptied(index, ds),
+            setattr(ds.file_meta, "MediaStorageSOPInstanceUID", f"2.25.{index + 900}"),
+        ),
+    )
+    assert read_origin(other).series_uid != origin.series_uid
+    assert np.array_equal(laid_over(path, ct), mask.labels)
 
 
 def test_files_that_are_gone_are_named(tmp_path):

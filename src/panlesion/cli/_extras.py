@@ -1,10 +1,23 @@
 """What a verb says when the extra it needs is not installed."""
 
 import importlib.util
+from collections.abc import Sequence
 
 from panlesion.errors import MissingExtraError
 
 _MODEL = ("torch", "monai", "lightning_fabric", "safetensors", "tensorboard", "blosc2")
+
+
+_DICOM = ("highdicom",)
+
+
+def need_dicom_extra(verb: str) -> None:
+    """Raise unless what writes DICOM objects is installed.
+
+    Raises:
+        MissingExtraError: names what is missing and how to install it.
+    """
+    _need(verb, _DICOM, "dicom")
 
 
 def need_model_extra(verb: str) -> None:
@@ -13,8 +26,13 @@ def need_model_extra(verb: str) -> None:
     Raises:
         MissingExtraError: names what is missing and how to install it.
     """
-    missing = [name for name in _MODEL if importlib.util.find_spec(name) is None]
+    _need(verb, _MODEL, "model")
+
+
+def _need(verb: str, modules: Sequence[str], extra: str) -> None:
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingExtraError(
-            f"panlesion {verb} needs {', '.join(missing)}; install them with: pip install -c constraints.txt 'panlesion[model]'"
+            f"panlesion {verb} needs {', '.join(missing)}; "
+            f"install them with: pip install -c constraints.txt 'panlesion[{extra}]'"
         )

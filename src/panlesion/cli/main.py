@@ -80,6 +80,9 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             help="List, check and expand folders of cases.",
             example="panlesion data list cohort",
         ),
+        "predict": Verb(
+            module="predict", attribute="predict", panel="Use", help="Find, measure and report lesions in CTs, DICOM or NIfTI."
+        ),
         "features": Verb(
             module="features", attribute="features", panel="Use", help="Write a network's feature vectors of CTs or lesions."
         ),

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from pydicom.uid import generate_uid
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from panlesion.cli._extras import need_model_extra
+from panlesion.cli._extras import need_dicom_extra, need_model_extra
 
 if TYPE_CHECKING:
     from panlesion.infer.case_folder import Case
@@ -55,6 +56,8 @@ def predict(
     Example: `panlesion predict chest.nii.gz dicom_folder/ results --checkpoint nano --false-positives 2`
     """
     need_model_extra("predict")
+    if not all(path.name.lower().endswith((".nii", ".nii.gz")) for path in cts):
+        need_dicom_extra("predict")
     from panlesion.ct.organ_files import OrganNumbering
     from panlesion.infer.case_folder import name_cases
     from panlesion.infer.predict import Settings, algorithm_of
@@ -104,7 +107,6 @@ def _predict_all(cases: "Sequence[Case]", out: Path, model: "Model", settings: "
 
     from panlesion.errors import PanlesionError, about
     from panlesion.infer.case_folder import finished, write_case
-    from panlesion.infer.dicom_seg import new_uid
     from panlesion.infer.predict import predict_ct
 
     failures: list[str] = []
@@ -122,7 +124,7 @@ def _predict_all(cases: "Sequence[Case]", out: Path, model: "Model", settings: "
                 if before is None:
                     task = bar.add_task(f"{case.id} ({number} of {len(cases)})", total=None)
                     windows = partial(_windows, bar, task)
-                    done = predict_ct(case.path, case.id, model, settings, uid=new_uid, progress=windows)
+                    done = predict_ct(case.path, case.id, model, settings, uid=generate_uid, progress=windows)
                     bar.update(task, description=f"{case.id}: writing")
                     if overwrite:
                         shutil.rmtree(out / case.id, ignore_errors=True)

@@ -120,7 +120,8 @@ def _header(ds: Dataset, source: Source) -> FileHeader:
     return FileHeader(
         source=source,
         sop_class=sop_class,
-        sop_instance=_text(ds, "SOPInstanceUID"),
+        # some anonymising empties the one and leaves the other, which by the standard is the same
+        sop_instance=_text(ds, "SOPInstanceUID") or _text(getattr(ds, "file_meta", Dataset()), "MediaStorageSOPInstanceUID"),
         modality=_text(ds, "Modality").upper(),
         series_uid=_text(ds, "SeriesInstanceUID"),
         series_number=None if number in (None, "") else int(number),

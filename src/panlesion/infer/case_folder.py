@@ -7,8 +7,6 @@ from pathlib import Path
 from panlesion.ct.nifti import write_labels
 from panlesion.data.publish import publishing
 from panlesion.errors import ReadError, StoreError
-from panlesion.infer.dicom_seg import write_seg
-from panlesion.infer.dicom_sr import write_sr
 from panlesion.infer.predict import Predicted, Settings
 from panlesion.infer.record import FINDINGS_FILE, ORGANS_FILE, Findings, read_findings, write_findings
 from panlesion.infer.report_page import write_report
@@ -91,6 +89,10 @@ def write_case(out: Path, predicted: Predicted) -> Path:
         write_labels(partial / ORGANS_FILE, predicted.organs)
         write_report(partial / REPORT_FILE, predicted.findings, predicted.ct, predicted.lesions)
         if predicted.source is not None:
+            # of the extra `dicom`, which NIfTI can do without
+            from panlesion.infer.dicom_seg import write_seg
+            from panlesion.infer.dicom_sr import write_sr
+
             seg = write_seg(partial / SEG_FILE, predicted.source, predicted.lesions, predicted.findings)
             write_sr(partial / SR_FILE, predicted.source, seg, predicted.findings)
         write_findings(partial / FINDINGS_FILE, predicted.findings)

@@ -63,7 +63,8 @@ _MAX_DRIFT_MM = 0.1
 class Origin:
     """The images of a CT. `identity` holds patient and study as they may be written; `planes` where plane k of the array lies.
 
-    `frame_uid` is the frame of reference; a series without one gets a UID made of the series', so that all results agree.
+    `frame_uid` is the frame of reference; a series without one, or without a study, gets UIDs made of the series', so that all
+    results agree.
     """
 
     identity: Dataset
@@ -100,11 +101,15 @@ class Origin:
         return image
 
 
+_MAY_BE_LEFT_OUT, _SHORT = frozenset({"StudyID"}), 16
+"""What identifies nobody is left out where it is longer than DICOM's short strings may be."""
+
+
 def read_origin(ct: DicomCT) -> Origin:
     """Read the headers of a CT's files again.
 
     Raises:
-        ReadError: A file is gone, damaged or another one than was read; no StudyInstanceUID or SOPInstanceUID in it.
+        ReadError: A file is gone, damaged or another one than was read; no SOPInstanceUID in it.
     """
     found: _Found = {}
     wanted = {(ref.path, ref.sop_instance) for ref in ct.slices}
@@ -120,14 +125,15 @@ def read_origin(ct: DicomCT) -> Origin:
     with damaged(str(first.path), "patient and study cannot be read"):
         _check_one(found, first.path)
         number = tags.get("SeriesNumber")
-        frame = str(tags.get("FrameOfReferenceUID") or "") or made_uid(ct.series_uid, "frame of reference")
+        # A series whose UIDs were emptied is known by its images.
+        series = ct.series_uid or made_uid(*sorted({ref.sop_instance for ref in ct.slices}), "series")
         return Origin(
             identity=_identity(tags),
             lossy=_kept(tags, _LOSSY),
-            study_uid=str(tags.get("StudyInstanceUID") or ""),
-            series_uid=ct.series_uid,
+            study_uid=str(tags.get("StudyInstanceUID") or "") or made_uid(series, "study"),
+            series_uid=series,
             series_number=int(number) if number not in (None, "") else 0,
-            frame_uid=frame,
+            frame_uid=str(tags.get("FrameOfReferenceUID") or "") or made_uid(series, "frame of reference"),
             shape=ct.volume.grid.shape,
             images=ct.slices,
             planes=planes,
@@ -169,7 +175,7 @@ def _check_one(found: _Found, path: Path) -> None:
     studies = {str(tags.get("StudyInstanceUID") or "") for tags, _ in found.values()}
     frames = {str(tags.get("FrameOfReferenceUID") or "") for tags, _ in found.values()}
     if "" in studies:
-        raise ReadError(f"{path}: no StudyInstanceUID in all of its series, so a result belongs to no study. Export it again")
+        _log.warning("%s: images without StudyInstanceUID; results go into a study of their own", path)
     if len(studies) > 1 or len(frames) > 1:
         claims = f"{len(studies)} studies and {len(frames)} frames of reference"
         _log.warning("%s: its series claims %s; results go by the first slice", path, claims)
@@ -197,7 +203,7 @@ def _kept(tags: Dataset, keywords: tuple[str, ...]) -> Dataset:
             continue
         vr = dictionary_VR(tag)
         plain = _words(tags.get(keyword)) if vr in _WORDS else _valid(keyword, vr, tags.get_item(tag))
-        if plain:
+        if plain and not (keyword in _MAY_BE_LEFT_OUT and len(plain) > _SHORT):
             # A name may be longer than allowed; cut short, it would be another patient's.
             kept.add(DataElement(tag, vr, plain, validation_mode=config.IGNORE))
     return kept
