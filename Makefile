@@ -1,4 +1,4 @@
-# make demo   a fresh machine to a folder of synthetic cases with pictures (needs only python3.11)
+# make demo   a fresh machine to synthetic cases with pictures, and to reports of what the network finds in three of them
 # make test   every check of the project
 # make fmt    let the formatter and the linter repair what they can
 # make clean  remove what the other targets made
@@ -7,6 +7,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 JOBS ?= 2
 DEMO ?= demo
+DEMO_READ := Lung/Tumor Liver/Cyst Colon/Tumor
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
@@ -15,10 +16,12 @@ export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo test format lint types imports tests fmt clean
 
-demo: $(VENV)/.base
+demo: $(VENV)/.model
 	$(BIN)/panlesion synth --hosts phantom --types all --per-type 1 --seed 1 --workers $(JOBS) $(DEMO)
 	$(BIN)/panlesion show $(DEMO) -o $(DEMO)/pictures
+	$(BIN)/panlesion predict $(foreach kind,$(DEMO_READ),$(DEMO)/$(kind)/*/img.nii.gz) $(DEMO)/predicted
 	@echo "Open $(DEMO)/gallery.html to scroll through the cases; $(DEMO)/pictures holds one sheet of each."
+	@echo "Open $(DEMO)/predicted/*/report.html to read what the network found in three of them."
 
 test: format lint types imports tests
 
@@ -47,10 +50,10 @@ clean:
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.base: pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) -e .
+$(VENV)/.model: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) -e ".[model]"
 	touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) -e ".[model,dev]"
-	touch $@ $(VENV)/.base
+	touch $@ $(VENV)/.model
