@@ -9,7 +9,7 @@ from panlesion.ct.standardise import standard_target, standardise
 from panlesion.ct.volume import Grid, Volume, standard_grid
 from panlesion.errors import GeometryError
 from panlesion.nets.classes import Classes, ClassGroup
-from panlesion.nets.restore import Restorer, restore_parts
+from panlesion.nets.restore import SMALL_PART, Restorer, restore_parts
 
 CLASSES = Classes(
     groups=(
@@ -184,6 +184,31 @@ def test_parts_keep_their_numbers_and_get_the_borders_of_the_mask():
     np.testing.assert_array_equal(numbers == 2, made.maps["lesions"] == 1)
 
 
+def test_a_small_part_is_not_shrunk_away():
+    target = Grid(shape=(30, 30, 16), affine=np.diag([-0.8, -0.8, 1.5, 1.0]))
+    truth, logits, source = ball(6.0, target)
+    smooth = restored(logits, source, target).maps["lesions"] > 0
+    parts = (logits[4] > 0).astype(np.int32)
+    found = restore_parts(parts, source, smooth, target) > 0
+    assert 0 < parts.sum() < SMALL_PART
+    assert smooth.sum() < 0.7 * truth.sum() < found.sum() < 1.3 * truth.sum()
+    assert dice(found, truth) > dice(smooth, truth)
+    assert found[smooth].all()
+
+
+def test_a_small_part_takes_no_voxel_of_another():
+    source = standard_grid((12, 12, 12), 2.5)
+    target = standard_grid((40, 40, 40), 0.8)
+    parts = np.zeros(source.shape, dtype=np.int32)
+    parts[2:8, 2:8, 2:8], parts[8, 4, 4] = 1, 2
+    marked = np.zeros(target.shape, dtype=bool)
+    marked[5:27, 5:24, 5:24] = True
+    found = restore_parts(parts, source, marked, target)
+    assert (found[marked] > 0).all()
+    assert (found == 2).any()
+    assert (found[5:23, 5:24, 5:24] == 1).all()
+
+
 @pytest.mark.parametrize("spacing_mm", [0.8, 9.0])
 def test_no_part_is_lost_and_what_belongs_to_none_stays_unnumbered(spacing_mm):
     source = standard_grid((12, 12, 12), 2.5)
@@ -192,8 +217,10 @@ def test_no_part_is_lost_and_what_belongs_to_none_stays_unnumbered(spacing_mm):
     parts[2, 2, 2], parts[9, 9, 9] = 1, 2
     nothing = np.zeros(target.shape, dtype=bool)
     found = restore_parts(parts, source, nothing, target)
-    assert [(found == n).sum() for n in (1, 2)] == [1, 1]
-    assert np.abs(target.to_xyz(np.argwhere(found == 2)[0]) - source.to_xyz((9, 9, 9))).max() <= spacing_mm / 2 + 1e-6
+    for n, middle in ((1, (2, 2, 2)), (2, (9, 9, 9))):
+        where = target.to_xyz(np.argwhere(found == n))
+        assert len(where) == (1 if spacing_mm > 1 else 27)
+        assert np.abs(where - source.to_xyz(middle)).max() <= max(spacing_mm, 2.5) / 2 + 1e-6
     assert not restore_parts(np.zeros_like(parts), source, ~nothing, target).any()
 
 

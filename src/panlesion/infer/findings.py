@@ -123,7 +123,9 @@ def predict_scan(
     check_standard(ct, model.info.spacing_mm)
     box = body_box(ct)
     groups = {group.name: group.classes for group in model.info.classes.groups}
-    out = np.zeros((3, *ct.hu.shape), dtype=np.float32)
+    types, anatomy = (np.zeros(ct.hu.shape, dtype=np.uint8) for _ in range(2))
+    probability = np.zeros(ct.hu.shape, dtype=np.float32)
+    maps: tuple[NDArray, ...] = (types, probability, anatomy)
     if not box.empty:
         inside, keep = ct.crop(box), _kept(model)
         body = body_mask(ct)[box.slices] if skip_air else None
@@ -132,28 +134,30 @@ def predict_scan(
             for first, planes in stream_logits(model, inside, overlap=overlap, engine=run, body=body, progress=progress):
                 if watch is not None:
                     watch(first, planes)
-                out[(slice(None), *box.slices)][:, first : first + planes.shape[1]] = keep(planes).cpu().numpy()
+                for whole, part in zip(maps, keep(planes), strict=True):
+                    whole[box.slices][first : first + planes.shape[1]] = part.cpu().numpy()
     return Prediction(
         grid=ct.grid,
-        types=out[0].astype(np.uint8),
-        probability=out[1],
-        anatomy=out[2].astype(np.uint8),
+        types=types,
+        probability=probability,
+        anatomy=anatomy,
         lesion_names=groups[LESIONS],
         anatomy_names=groups.get(ANATOMY, ("background",)),
     )
 
 
-def _kept(model: Model) -> Callable[[Tensor], Tensor]:
+def _kept(model: Model) -> Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]:
     """Of all logits: lesion class, probability of any lesion, anatomy class."""
     classes = model.info.classes
     lesions = classes.channels(LESIONS)
     anatomy = classes.channels(ANATOMY) if any(group.name == ANATOMY for group in classes.groups) else None
 
-    def keep(logits: Tensor) -> Tensor:
+    def keep(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         mine = logits[lesions]
         any_lesion = -torch.expm1(mine[0] - mine.logsumexp(0))
-        organ = torch.zeros_like(any_lesion) if anatomy is None else logits[anatomy].argmax(0).float()
-        return torch.stack([mine.argmax(0).float(), any_lesion, organ])
+        # `max` finds the index three times faster than `argmax`.
+        organ = torch.zeros_like(any_lesion) if anatomy is None else logits[anatomy].max(0).indices
+        return mine.max(0).indices, any_lesion, organ
 
     return keep
 

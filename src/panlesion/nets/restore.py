@@ -27,6 +27,10 @@ _BEYOND = 1.0
 """Source voxels past the last centre to which ends are replicated: half of one beyond its face, as far as `standard_target`'s
 rounding of an extent reaches."""
 
+SMALL_PART = 20
+"""Source voxels, a ball 8.5 mm wide at 2.5 mm, below which interpolation shrinks a part more than it smooths its border (ours,
+benchmarks/bench_restore.py)."""
+
 
 class Restorer:
     """Class maps on a target grid, filled as `add` gets finished planes of logits on the source grid.
@@ -182,28 +186,43 @@ def restore_parts(parts: NDArray[np.int32], source: Grid, marked: NDArray[np.boo
     """Numbers (I, J, K) on the target grid of parts that were found on the source grid; 0 elsewhere.
 
     The borders are those of `marked`, such as `Restorer.maps["lesions"] > 0`; each of its voxels gets the part of the
-    nearest source voxel, or of one beside that. A part without any such voxel, as one smaller than a target voxel may be,
-    gets those nearest to its own that are free.
+    nearest source voxel, or of one beside that. Parts below `SMALL_PART` also get the target voxels nearest to their own,
+    and one without any, between coarse target voxels, gets those around it. Voxels of another part are never taken, so
+    of two parts within one target voxel the later is lost.
 
     Raises:
         ValueError: More parts than uint16 can number.
     """
-    count = int(parts.max(initial=0))
-    if count > np.iinfo(np.uint16).max:
-        raise ValueError(f"there are {count} parts; at most {np.iinfo(np.uint16).max} can be numbered")
+    sizes = np.bincount(parts.ravel(), minlength=1)
+    if len(sizes) - 1 > np.iinfo(np.uint16).max:
+        raise ValueError(f"there are {len(sizes) - 1} parts; at most {np.iinfo(np.uint16).max} can be numbered")
     numbers = parts.astype(np.uint16)
     near = np.where(numbers > 0, numbers, ndimage.maximum_filter(numbers, 3))
     out = np.zeros(target.shape, dtype=np.uint16)
     for i in np.flatnonzero(marked.any(axis=(1, 2))):
         j, k = np.nonzero(marked[i])
-        out[i, j, k] = near[_nearest(np.stack([np.full_like(j, i), j, k], axis=1), target, source)]
-    for lost in np.setdiff1d(np.unique(numbers[numbers > 0]), np.unique(out)):
-        where = _nearest(np.argwhere(numbers == lost), source, target)
-        out[where] = np.where(out[where] == 0, lost, out[where])
+        out[i, j, k] = near[_nearest(np.stack([np.full_like(j, i), j, k], axis=1), source=target, target=source)]
+    boxes = ndimage.find_objects(parts)
+    for small in np.flatnonzero((sizes[1:] > 0) & (sizes[1:] < SMALL_PART)) + 1:
+        _put_small(out, numbers, int(small), boxes[small - 1], source, target)
     return out
 
 
-def _nearest(ijk: NDArray[np.intp], here: Grid, there: Grid) -> tuple[NDArray[np.intp], ...]:
-    """Indices of the voxels of one grid nearest to some of another."""
-    near = np.rint(there.to_ijk(here.to_xyz(ijk))).astype(np.intp).clip(0, np.array(there.shape) - 1)
+def _put_small(
+    out: NDArray[np.uint16], numbers: NDArray[np.uint16], part: int, box: tuple[slice, ...], source: Grid, target: Grid
+) -> None:
+    """Give a part the free target voxels whose nearest source voxel is its own, or else those nearest to its own."""
+    own = np.argwhere(numbers[box] == part) + [one.start for one in box]
+    corners = _nearest(np.array([own.min(axis=0) - 1, own.max(axis=0) + 1]), source, target)
+    around = np.stack(np.meshgrid(*(np.arange(one.min(), one.max() + 1) for one in corners), indexing="ij"), axis=-1)
+    there = around.reshape(-1, 3)
+    where = tuple(there[numbers[_nearest(there, source=target, target=source)] == part].T)
+    if not len(where[0]):
+        where = _nearest(own, source, target)
+    out[where] = np.where(out[where] == 0, part, out[where])
+
+
+def _nearest(ijk: NDArray[np.intp], source: Grid, target: Grid) -> tuple[NDArray[np.intp], ...]:
+    """Indices of the target voxels nearest to source voxels (N, 3)."""
+    near = np.rint(target.to_ijk(source.to_xyz(ijk))).astype(np.intp).clip(0, np.array(target.shape) - 1)
     return near[:, 0], near[:, 1], near[:, 2]

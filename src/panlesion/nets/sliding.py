@@ -27,7 +27,7 @@ AIR_LOGIT = 20.0
 """Of the first class of each group outside the body, the others having 0: with 20 classes, anything else is below 1e-7."""
 
 _LEAST_WEIGHT = 1e-3
-_PLANES = 8  # finished planes handed out together: what is made of them has their size, not a slab's
+_PLANES = 4  # finished planes handed out together: what is made of them has their size, not a slab's
 _SAME_SPACING = 0.01
 
 Progress = Callable[[int, int], None]
