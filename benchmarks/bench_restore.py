@@ -1,6 +1,6 @@
 """Masks back on the scanner's grid: how true are borders, by four ways of restoring; and what each costs.
 
-    OMP_NUM_THREADS=1 python benchmarks/bench_restore.py [--lumps 8] [--folder FOLDER]
+    OMP_NUM_THREADS=1 python benchmarks/bench_restore.py [--lumps 16] [--folder FOLDER]
 
 Lumps with a wavy border are drawn at 0.8×0.8×1.5 mm and averaged to 2.5 mm; the share of a voxel that is lump makes its logit,
 as a network would have it that is as good as 2.5 mm allow. With FOLDER (of bench_predict.py, such as FOLDER/512x512x300) the
@@ -22,7 +22,7 @@ from panlesion.ct.standardise import parallel_axes, restore, standardise
 from panlesion.ct.volume import Grid, LabelMap, Volume
 from panlesion.nets.checkpoint import load_model
 from panlesion.nets.classes import ANATOMY, LESIONS, Classes, ClassGroup, anatomy_table
-from panlesion.nets.restore import Restorer
+from panlesion.nets.restore import Restorer, restore_parts
 
 SPACING_MM, NETWORK_MM = (0.8, 0.8, 1.5), 2.5
 LUMP = Classes(groups=(ClassGroup(name=LESIONS, classes=("none", "lump")),))
@@ -70,12 +70,19 @@ def from_probabilities(logits: Logits, classes: Classes, source: Grid, target: G
     return from_logits(torch.from_numpy(logits).softmax(0).numpy(), classes, source, target)
 
 
+def parts(logits: Logits, classes: Classes, source: Grid, target: Grid) -> NDArray[np.uint8]:
+    """As findings' masks are made."""
+    marked = from_logits(logits, classes, source, target) > 0
+    return restore_parts(logits.argmax(0).astype(np.int32), source, marked, target).astype(np.uint8)
+
+
 WAYS: dict[str, Way] = {
     "nearest voxel": nearest,
     "vote of labels": vote,
     "probabilities": from_probabilities,
     "logits": from_logits,
 }
+OF_LUMPS = WAYS | {"restore_parts": parts}
 
 
 def dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
@@ -91,15 +98,15 @@ def border_mm(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
 
 def main() -> None:
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("--lumps", type=int, default=8)
+    arguments.add_argument("--lumps", type=int, default=16)
     arguments.add_argument("--folder", type=Path)
     given = arguments.parse_args()
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
-    for diameter_mm in (6.0, 10.0, 20.0, 40.0):
+    for diameter_mm in (6.0, 8.0, 10.0, 20.0, 40.0):
         lumps = [lump(diameter_mm, rng) for _ in range(given.lumps)]
         logits = [seen(one) for one in lumps]
-        for name, way in WAYS.items():
+        for name, way in OF_LUMPS.items():
             made = [way(one, LUMP, grid, truth.grid) > 0 for (one, grid), truth in zip(logits, lumps, strict=True)]
             pairs = [(mask, truth.labels > 0) for mask, truth in zip(made, lumps, strict=True)]
             rows = np.array([(dice(a, b), border_mm(a, b), a.sum() / b.sum()) for a, b in pairs])

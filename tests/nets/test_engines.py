@@ -13,6 +13,10 @@ from panlesion.nets.preset import Preset
 from panlesion.nets.sliding import predict_logits
 
 TINY = Preset(name="tiny", channels=(4, 8), decoder_convs=1, features_from=1)
+# Not `importorskip`, which would import it with its telemetry.
+needs_openvino = pytest.mark.skipif(
+    not openvino_engine.has_openvino(), reason="openvino is not installed: pip install 'panlesion[fast]'"
+)
 BF16_FIRST = ["openvino-bf16", "torch-bf16", "openvino", "torch"]
 
 
@@ -151,8 +155,8 @@ def test_the_shipped_model_agrees_in_every_engine_of_this_machine():
     assert choose_engine(model, threads=1).name == next(one for one in BF16_FIRST if one in names)
 
 
+@needs_openvino
 def test_a_check_is_stored_beside_the_converted_network(tmp_path, monkeypatch):
-    pytest.importorskip("openvino", reason="openvino is not installed: pip install 'panlesion[fast]'")
     model = model_of(seed=5)
     first = choose_engine(model, "openvino", threads=1, cache=tmp_path)
     (file,) = tmp_path.glob("*/agreement.json")
@@ -164,8 +168,8 @@ def test_a_check_is_stored_beside_the_converted_network(tmp_path, monkeypatch):
     assert choose_engine(model, "openvino", threads=1, cache=tmp_path).agreement == first.agreement
 
 
+@needs_openvino
 def test_a_stored_check_that_is_damaged_is_made_again(tmp_path, monkeypatch):
-    pytest.importorskip("openvino", reason="openvino is not installed: pip install 'panlesion[fast]'")
     model = model_of(seed=6)
     first = choose_engine(model, "openvino", threads=1, cache=tmp_path)
     (file,) = tmp_path.glob("*/agreement.json")

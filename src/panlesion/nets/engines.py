@@ -90,7 +90,7 @@ def choose_engine(
     """The fastest engine of this machine that agrees with torch in float32; or the one that is named, checked but not refused.
 
     Args:
-        model: On a GPU, torch runs it there.
+        model: With the weights it has now. On a GPU, torch runs it there.
         name: One of `EngineName`.
         threads: Of OpenVINO; torch's own number by default, which is the process's and not changed here.
         cache: A folder for converted networks and their checks, made if it is not there. A check takes six windows and a
@@ -170,15 +170,19 @@ class _Check:
         return _AGREED[key]
 
     def _now(self, name: str, engine: Engine) -> dict[str, float]:
-        found = agreement(answers(self.model, engine, check_windows(self.model)), self._reference)
+        found = agreement(answers(self.model, engine, self._windows), self._reference)
         if (file := self._file()) is not None:
             with replacing(file) as stream:
                 stream.write(json.dumps(self._file_content() | {name: found}, indent=1).encode())
         return found
 
     @cached_property
+    def _windows(self) -> Tensor:
+        return check_windows(self.model)
+
+    @cached_property
     def _reference(self) -> dict[str, NDArray[np.uint8]]:
-        return answers(self.model, TorchEngine(self.model, bf16=False), check_windows(self.model))
+        return answers(self.model, TorchEngine(self.model, bf16=False), self._windows)
 
     def _stored(self, name: str) -> dict[str, float] | None:
         found = self._file_content().get(name)

@@ -77,12 +77,14 @@ class OpenVinoEngine:
 
     def __call__(self, windows: Tensor) -> Tensor:
         """Logits of windows of the model's size; any other is refused by OpenVINO."""
-        made: list[Tensor] = []
-        for window in windows:
-            self._request.infer({0: window[None].contiguous().numpy()}, share_inputs=True, share_outputs=True)
-            # The request writes into the same memory the next time.
-            made.append(torch.from_numpy(self._request.get_output_tensor(0).data).clone())
-        return made[0] if len(made) == 1 else torch.cat(made)
+        if len(windows) == 1:
+            return self._one(windows)
+        return torch.cat([self._one(window[None]).clone() for window in windows])
+
+    def _one(self, window: Tensor) -> Tensor:
+        """In the request's own memory: copying it would take a tenth of the time that the network takes."""
+        self._request.infer({0: window.contiguous().numpy()}, share_inputs=True, share_outputs=True)
+        return torch.from_numpy(self._request.get_output_tensor(0).data)
 
 
 def entry_of(model: Model, digest: str, cache: Path) -> Path:

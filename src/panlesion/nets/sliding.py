@@ -64,7 +64,10 @@ class Engine(Protocol):
         ...
 
     def __call__(self, windows: Tensor) -> Tensor:
-        """Logits float32 (B, C, I, J, K), the model's offsets applied, of float32 windows (B, channels, I, J, K)."""
+        """Logits float32 (B, C, I, J, K), the model's offsets applied, of float32 windows (B, channels, I, J, K).
+
+        They are good until the next call, which may write into the same memory.
+        """
         ...
 
 
