@@ -5,12 +5,15 @@ import pytest
 import torch
 from scipy import ndimage
 
+from panlesion.ct.body import body_mask
 from panlesion.ct.volume import Volume, standard_grid
 from panlesion.errors import GeometryError
-from panlesion.infer.findings import Prediction, find, predict_scan
+from panlesion.infer.findings import Prediction, body_box, find, predict_scan
 from panlesion.nets.classes import LESIONS, Classes, ClassGroup, pan_tumour_classes
+from panlesion.nets.engines import TorchEngine
 from panlesion.nets.model import Model, ModelInfo
 from panlesion.nets.preset import Preset
+from panlesion.nets.restore import Restorer
 from panlesion.nets.sliding import predict_logits
 
 TINY = Preset(name="tiny", channels=(4, 8), decoder_convs=1, features_from=1)
@@ -66,6 +69,33 @@ def test_air_around_the_body_is_none_and_costs_nothing():
     nothing = predict_scan(model, replace(wide, hu=np.full_like(hu, -1000)))
     assert not nothing.types.any()
     assert find(nothing)[1] == []
+
+
+def test_air_that_is_skipped_is_none_and_nothing_changes_in_the_body():
+    model, ct = model_of(pan_tumour_classes()), body((80, 80, 20), margin=0)
+    hu = ct.hu.copy()
+    hu[25:, 25:] = hu[:5] = hu[:, :5] = hu[70:] = hu[:, 70:] = -1000
+    ct, windows = replace(ct, hu=hu), []
+    every, some = (predict_scan(model, ct, skip_air=skip, progress=lambda *n: windows.append(n)) for skip in (False, True))
+    inside = body_mask(ct)
+    assert not some.types[~inside].any()
+    assert some.probability[~inside].max() < 1e-6
+    assert every.types[~inside].any()
+    for name in ("types", "probability", "anatomy"):
+        assert np.array_equal(getattr(some, name)[inside], getattr(every, name)[inside])
+    done = [number for number, total in windows if number == total]
+    assert done[1] < done[0]
+
+
+def test_an_engine_predicts_and_who_watches_sees_the_logits_of_the_box():
+    model, ct = model_of(pan_tumour_classes()), body((40, 30, 20), margin=5)
+    restorer = Restorer(model.classes, ct.crop(body_box(ct)).grid, ct.grid)
+    found = predict_scan(model, ct, engine=TorchEngine(model, bf16=False), watch=restorer.add)
+    assert np.array_equal(restorer.maps["lesions"], found.types)
+    assert np.array_equal(restorer.maps["anatomy"], found.anatomy)
+    assert np.allclose(restorer.probability, found.probability, atol=1e-3)
+    in_bf16 = predict_scan(model, ct)
+    assert 0 < np.abs(in_bf16.probability - found.probability).max() < 0.1
 
 
 def test_a_network_without_anatomy_predicts_lesions():

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from panlesion.ct.intensity import to_network
 from panlesion.ct.volume import Grid, Volume, standard_grid
@@ -8,7 +10,7 @@ from panlesion.errors import GeometryError
 from panlesion.nets.classes import Classes, ClassGroup
 from panlesion.nets.model import Intensity, Model, ModelInfo
 from panlesion.nets.preset import Preset
-from panlesion.nets.sliding import network_input, predict_logits, stream_logits
+from panlesion.nets.sliding import AIR_LOGIT, network_input, predict_logits, stream_logits
 
 SIDE = 8
 
@@ -47,6 +49,21 @@ def test_a_network_that_copies_its_input_gives_back_every_voxel(shape, overlap):
     found = predict_logits(Fake(pair), image, overlap=overlap)
     assert found.shape == (2, *shape)
     np.testing.assert_allclose(found, [image, 1 - image], atol=1e-5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    shape=st.tuples(*[st.integers(1, 23)] * 3),
+    side=st.sampled_from([2, 4, 6, 8]),
+    overlap=st.floats(0.0, 0.9),
+    batch=st.integers(1, 5),
+)
+def test_every_voxel_is_predicted_whatever_shape_tile_and_overlap(shape, side, overlap, batch):
+    image = np.random.default_rng(sum(shape)).random(shape, dtype=np.float32)
+    network = Fake(lambda x: torch.cat([x, torch.full_like(x, -1.5)], dim=1), patch_voxels=side)
+    found = predict_logits(network, image, overlap=overlap, batch=batch)
+    np.testing.assert_allclose(found[0], image, atol=1e-5)
+    np.testing.assert_allclose(found[1], -1.5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -131,8 +148,73 @@ def test_a_ct_of_another_spacing_or_orientation_is_refused(grid):
         (np.zeros((8, 8, 8), dtype=np.int16), {}, "a Volume in HU"),
         (np.zeros((8, 8, 8), dtype=np.float32), {"overlap": 1.0}, "overlap"),
         (np.zeros((8, 8, 8), dtype=np.float32), {"batch": 0}, "batch"),
+        (np.zeros((8, 8, 8), dtype=np.float32), {"body": np.ones((8, 8, 9), dtype=bool)}, "body is bool of shape"),
+        (np.zeros((8, 8, 8), dtype=np.float32), {"body": np.ones((8, 8, 8))}, "body is float64"),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused(image, given, words):
     with pytest.raises(ValueError, match=words):
         predict_logits(Fake(pair), image, **given)
+
+
+TWO_GROUPS = Classes(
+    groups=(ClassGroup(name="a", classes=("none", "some")), ClassGroup(name="b", classes=("none", "this", "that")))
+)
+
+
+def five(x):
+    return torch.cat([x, 1 - x, x.square(), -x, x - x.mean(dim=(2, 3, 4), keepdim=True)], dim=1)
+
+
+def random_body(shape, seed):
+    """A few boxes."""
+    rng, body = np.random.default_rng(seed), np.zeros(shape, dtype=bool)
+    for _ in range(2):
+        start = [int(rng.integers(n)) for n in shape]
+        body[tuple(slice(a, a + int(rng.integers(1, 9))) for a in start)] = True
+    return body
+
+
+@pytest.mark.parametrize("shape", [(40, 20, 30), (9, 33, 17), (3, 5, 40)])
+@pytest.mark.parametrize("overlap", [0.0, 0.25, 0.6])
+def test_windows_of_air_are_left_out_and_nothing_changes_in_the_body(shape, overlap):
+    image, body = np.random.default_rng(6).random(shape, dtype=np.float32), random_body(shape, 7)
+    counts, given = [], {"overlap": overlap, "batch": 3, "progress": lambda done, total: counts.append((done, total))}
+    some, every = Fake(five, classes=TWO_GROUPS), Fake(five, classes=TWO_GROUPS)
+    found = predict_logits(some, image, body=body, **given)
+    np.testing.assert_array_equal(found[:, body], predict_logits(every, image, overlap=overlap, batch=3)[:, body])
+    np.testing.assert_array_equal(found[:, ~body].T, np.tile([AIR_LOGIT, 0, AIR_LOGIT, 0, 0], ((~body).sum(), 1)))
+    assert some.seen < every.seen
+    assert counts[-1] == (some.seen, some.seen)
+
+
+def test_a_volume_without_a_body_costs_nothing_and_is_background():
+    network = Fake(five, classes=TWO_GROUPS)
+    found = predict_logits(network, np.ones((20, 9, 8), dtype=np.float32), body=np.zeros((20, 9, 8), dtype=bool))
+    assert network.seen == 0
+    assert found.shape == (5, 20, 9, 8)
+    assert not found[:2].argmax(0).any()
+    assert not found[2:].argmax(0).any()
+    everywhere = np.ones((20, 9, 8), dtype=bool)
+    np.testing.assert_array_equal(
+        predict_logits(network, np.ones((20, 9, 8), dtype=np.float32), body=everywhere),
+        predict_logits(network, np.ones((20, 9, 8), dtype=np.float32)),
+    )
+
+
+def test_an_engine_runs_in_place_of_the_model():
+    class Double:
+        device = torch.device("cpu")
+
+        def __call__(self, windows):
+            return 2 * pair(windows)
+
+    image, network = np.random.default_rng(8).random((13, 8, 9), dtype=np.float32), Fake(pair)
+    np.testing.assert_allclose(predict_logits(network, image, engine=Double()), [2 * image, 2 - 2 * image], atol=1e-5)
+    assert network.seen == 0
+
+
+def test_planes_stay_what_they_were_when_the_next_come():
+    image = np.random.default_rng(9).random((40, 9, 8), dtype=np.float32)
+    kept = [planes for _, planes in stream_logits(Fake(pair), image)]
+    np.testing.assert_allclose(torch.cat(kept, dim=1)[0], image, atol=1e-5)

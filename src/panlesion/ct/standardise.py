@@ -68,6 +68,36 @@ def restore(labelmap: LabelMap, grid: Grid) -> LabelMap:
     return LabelMap(labels=_voted(labelmap.labels, _Axes.between(labelmap.grid, grid)), grid=grid)
 
 
+def parallel_axes(source: Grid, target: Grid) -> list[tuple[int, NDArray[np.float64], float]]:
+    """For each target axis: the source axis it runs along, where its voxel centres lie there in source voxels, and their step.
+
+    Raises:
+        GeometryError: The axes are not parallel.
+    """
+    steps = np.linalg.inv(source.affine[:3, :3]) @ target.affine[:3, :3]
+    cosine = np.abs(source.affine[:3, :3].T @ target.affine[:3, :3] / np.outer(source.spacing_mm, target.spacing_mm))
+    axes = [int(a) for a in cosine.argmax(axis=0)]
+    aside = cosine.copy()
+    aside[axes, range(3)] = 0.0
+    if sorted(axes) != [0, 1, 2] or aside.max() > 2 * MAX_COSINE:
+        raise GeometryError(
+            f"the axes of the two grids ({source.axes} and {target.axes}) are not parallel "
+            f"(cosine {aside.max():.4f}, limit {2 * MAX_COSINE}); "
+            "a label map can be brought only onto a grid turned by right angles"
+        )
+    first = source.to_ijk(target.affine[:3, 3])
+    found = []
+    for axis, from_axis in enumerate(axes):
+        step = float(steps[from_axis, axis])
+        position = first[from_axis] + step * np.arange(target.shape[axis])
+        # Whole steps that land within a micrometre of voxel centres copy them: no blur from rounding in a header.
+        rounded = np.rint(position)
+        if np.abs(position - rounded).max() * source.spacing_mm[from_axis] < _SAME_MM and abs(abs(step) - 1) < 1e-6:
+            position = rounded
+        found.append((from_axis, position, step))
+    return found
+
+
 def _turned(grid: Grid) -> Grid:
     """The grid with its axes permuted and flipped to the nearest of L, P, S."""
     codes = grid.axes
@@ -93,30 +123,14 @@ class _Axes:
 
     @classmethod
     def between(cls, source: Grid, target: Grid) -> "_Axes":
-        step = np.linalg.inv(source.affine[:3, :3]) @ target.affine[:3, :3]
-        order = np.abs(source.affine[:3, :3].T @ target.affine[:3, :3] / np.outer(source.spacing_mm, target.spacing_mm))
-        axes = [int(a) for a in order.argmax(axis=0)]
-        aside = order.copy()
-        aside[axes, range(3)] = 0.0
-        if sorted(axes) != [0, 1, 2] or aside.max() > 2 * MAX_COSINE:
-            raise GeometryError(
-                f"the axes of the two grids ({source.axes} and {target.axes}) are not parallel "
-                f"(cosine {aside.max():.4f}, limit {2 * MAX_COSINE}); "
-                "a label map can be brought only onto a grid turned by right angles"
-            )
-        first = source.to_ijk(target.affine[:3, 3])
-        weights, identity = [], axes == [0, 1, 2]
-        for axis, from_axis in enumerate(axes):
-            scale, n = float(step[from_axis, axis]), target.shape[axis]
-            position = first[from_axis] + scale * np.arange(n)
-            # Whole steps that land within a micrometre of voxel centres copy them: no blur from rounding in a header.
-            rounded = np.rint(position)
-            if np.abs(position - rounded).max() * source.spacing_mm[from_axis] < _SAME_MM and abs(abs(scale) - 1) < 1e-6:
-                position = rounded
-            weights.append(_weights(position, max(1.0, abs(scale)), source.shape[from_axis]))
-            same = n == source.shape[from_axis] and bool((position == np.arange(n)).all())
-            identity = identity and same
-        return cls(order=(axes[0], axes[1], axes[2]), weights=(weights[0], weights[1], weights[2]), identity=identity)
+        along = parallel_axes(source, target)
+        weights, identity = [], True
+        for axis, (from_axis, position, step) in enumerate(along):
+            weights.append(_weights(position, max(1.0, abs(step)), source.shape[from_axis]))
+            same = axis == from_axis and len(position) == source.shape[from_axis]
+            identity = identity and same and bool((position == np.arange(len(position))).all())
+        order = (along[0][0], along[1][0], along[2][0])
+        return cls(order=order, weights=(weights[0], weights[1], weights[2]), identity=identity)
 
 
 def _weights(position: NDArray[np.float64], width: float, n: int) -> sparse.csr_array:

@@ -7,6 +7,7 @@ for 31 classes of a trunk at 1 mm. Here the sum has the thickness of one window,
 
 from collections.abc import Callable, Iterator
 from itertools import product
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -22,7 +23,11 @@ OVERLAP = 0.5
 SIGMA = 0.125
 """Of a window's side; the value of nnU-Net and MONAI."""
 
+AIR_LOGIT = 20.0
+"""Of the first class of each group outside the body, the others having 0: with 20 classes, anything else is below 1e-7."""
+
 _LEAST_WEIGHT = 1e-3
+_PLANES = 4  # finished planes handed out together: what is made of them has their size, not a slab's
 _SAME_SPACING = 0.01
 
 Progress = Callable[[int, int], None]
@@ -50,32 +55,54 @@ def check_standard(volume: Volume, spacing_mm: float) -> None:
         )
 
 
+class Engine(Protocol):
+    """What runs the network on windows; `nets.engines` has those there are."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where windows are expected and logits come out."""
+        ...
+
+    def __call__(self, windows: Tensor) -> Tensor:
+        """Logits float32 (B, C, I, J, K), the model's offsets applied, of float32 windows (B, channels, I, J, K).
+
+        They are good until the next call, which may write into the same memory.
+        """
+        ...
+
+
 def predict_logits(
     model: Model,
     image: Volume | NDArray[np.float32],
     *,
     overlap: float = OVERLAP,
     batch: int = 1,
+    engine: Engine | None = None,
+    body: NDArray[np.bool_] | None = None,
     reduce: Callable[[Tensor], Tensor] | None = None,
     progress: Progress | None = None,
 ) -> NDArray:
-    """Logits (C, I, J, K) of a whole volume, every voxel of it, where `model` is.
+    """Logits (C, I, J, K) of a whole volume, every voxel of it.
 
     Args:
         model: Its `info` gives window, spacing and intensity map.
         image: A CT on the standard frame at the model's spacing, or an array (I, J, K) or (channels, I, J, K) after the map.
         overlap: Of neighbouring windows, as a part of their side: 0 to below 1.
         batch: Windows at a time.
+        engine: What runs the network; by default the model as it is, where it is.
+        body: Bool (I, J, K), such as `ct.body.body_mask`. Windows without any of it are not computed, and outside it every
+            voxel has `AIR_LOGIT` for the first class of each group and 0 for the others. Inside, nothing changes.
         reduce: What to keep of finished planes, (C, planes, J, K) → (C', planes, J, K), such as an argmax: the logits of
             all classes of a trunk need more memory than most machines have.
         progress: Called with windows done and windows in all.
 
     Raises:
         GeometryError: The CT is on another grid.
-        ValueError: An array of another rank, overlap or batch out of range.
+        ValueError: An array of another rank, a body of another shape, overlap or batch out of range.
     """
     result: NDArray | None = None
-    for first, planes in stream_logits(model, image, overlap=overlap, batch=batch, progress=progress):
+    stream = stream_logits(model, image, overlap=overlap, batch=batch, engine=engine, body=body, progress=progress)
+    for first, planes in stream:
         kept = (planes if reduce is None else reduce(planes)).cpu().numpy()
         if result is None:
             shape = image.hu.shape if isinstance(image, Volume) else image.shape[-3:]
@@ -91,50 +118,104 @@ def stream_logits(
     *,
     overlap: float = OVERLAP,
     batch: int = 1,
+    engine: Engine | None = None,
+    body: NDArray[np.bool_] | None = None,
     progress: Progress | None = None,
 ) -> Iterator[tuple[int, Tensor]]:
-    """As `predict_logits`, plane by plane: (index along the first axis, logits (C, planes, J, K)) of finished planes."""
+    """As `predict_logits`, a few planes at a time: (index along the first axis, logits (C, planes, J, K)), in order."""
     if not 0 <= overlap < 1 or batch < 1:
         raise ValueError(f"overlap is {overlap} and batch {batch}; use 0 <= overlap < 1 and batch >= 1")
     side = model.info.patch_voxels
-    view = _View(model, image, side)
+    run = engine or _AsItIs(model)
+    view = _View(model, image, side, body, run.device)
     rows, *across = (_starts(n, side, overlap) for n in view.padded)
-    corners = list(product(*across))
-    total = len(rows) * len(corners)
-    weight = _gaussian(side).to(view.device)
-    summed = torch.zeros(0)
-    share = torch.zeros(side, *view.padded[1:], device=view.device)
-    done = 0
-    for row, after in zip(rows, [*rows[1:], rows[-1] + side], strict=True):
-        slab = view.slab(row)
+    wanted = [[(j, k) for j, k in product(*across) if view.needs(row, j, k)] for row in rows]
+    total = sum(len(corners) for corners in wanted)
+    sums, done = _Sums(view), 0
+    for row, corners, after in zip(rows, wanted, [*rows[1:], rows[-1] + side], strict=True):
+        slab = view.slab(row) if corners else torch.zeros(0)
         for begin in range(0, len(corners), batch):
             here = [np.s_[:, j : j + side, k : k + side] for j, k in corners[begin : begin + batch]]
             # Around the network alone: a generator that yields inside it would switch gradients off in its caller.
             with torch.no_grad():
-                logits = model(torch.stack([slab[(slice(None), *where)] for where in here])).float()
-                if not summed.numel():
-                    summed = torch.zeros(logits.shape[1], *share.shape, device=view.device)
-                for where, one in zip(here, logits, strict=True):
-                    summed[(slice(None), *where)] += one * weight
-                    share[where] += weight
+                sums.add(here, run(torch.stack([slab[(slice(None), *where)] for where in here])))
             done += len(here)
             if progress is not None:
                 progress(done, total)
-        finished = after - row
-        first, planes = view.cropped(row, summed[:, :finished] / share[:finished])
-        if planes.shape[1]:
-            yield first, planes
-        for sums in (summed, share):
-            sums[..., : side - finished, :, :] = sums[..., finished:, :, :].clone()
-            sums[..., side - finished :, :, :] = 0
+        for start in range(0, after - row, _PLANES):
+            planes = sums.finished(row, start, min(start + _PLANES, after - row))
+            first, planes = view.cropped(row + start, planes)
+            if planes.shape[1]:
+                yield first, planes
+        sums.move(after - row)
+
+
+class _AsItIs:
+    """The model as its caller left it: where it is, in the precision that the caller chose."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.device = next(model.parameters()).device
+
+    def __call__(self, windows: Tensor) -> Tensor:
+        logits: Tensor = self.model(windows)
+        return logits.float()
+
+
+class _Sums:
+    """Weighted sums of logits, as thick as one window."""
+
+    def __init__(self, view: "_View") -> None:
+        self.view = view
+        self.weight = _gaussian(view.side).to(view.device)
+        self.share = torch.zeros(view.side, *view.padded[1:], device=view.device)
+        self.logits = torch.zeros(0)
+
+    def add(self, windows: list[tuple[slice, slice, slice]], logits: Tensor) -> None:
+        """Add the logits (B, C, side, side, side) of windows."""
+        self._make(logits.shape[1])
+        for where, one in zip(windows, logits, strict=True):
+            self.logits[(slice(None), *where)].addcmul_(one, self.weight)
+            self.share[where].add_(self.weight)
+
+    def finished(self, row: int, start: int, stop: int) -> Tensor:
+        """Logits (C, planes, J, K) of planes that no later window reaches, in memory of their own."""
+        share = self.share[start:stop]
+        body = self.view.body_of(row + start, row + stop)
+        if body is None:
+            return self.logits[:, start:stop] / share
+        self._make(len(self.view.classes))
+        planes = self.logits[:, start:stop] / torch.where(body, share, torch.inf)
+        for group in self.view.classes.groups:
+            planes[self.view.classes.channels(group.name).start] += AIR_LOGIT * ~body
+        return planes
+
+    def move(self, planes: int) -> None:
+        """Drop the first planes and make room for as many behind the others."""
+        for sums in (self.share, self.logits):
+            if sums.numel():
+                # One at a time, so that nothing is copied aside.
+                for n in range(self.view.side - planes):
+                    sums[..., n, :, :] = sums[..., n + planes, :, :]
+                sums[..., self.view.side - planes :, :, :] = 0
+
+    def _make(self, channels: int) -> None:
+        if not self.logits.numel():
+            self.logits = torch.zeros(channels, *self.share.shape, device=self.share.device)
 
 
 class _View:
     """An image padded with 0, the network's air, to at least one window, and handed out in slabs."""
 
-    def __init__(self, model: Model, image: Volume | NDArray[np.float32], side: int) -> None:
-        self.intensity = model.intensity
-        self.device = next(model.parameters()).device
+    def __init__(
+        self,
+        model: Model,
+        image: Volume | NDArray[np.float32],
+        side: int,
+        body: NDArray[np.bool_] | None,
+        device: torch.device,
+    ) -> None:
+        self.intensity, self.classes, self.device = model.intensity, model.classes, device
         self.image: NDArray
         if isinstance(image, Volume):
             check_standard(image, model.info.spacing_mm)
@@ -150,6 +231,23 @@ class _View:
         self.padded = [max(n, side) for n in self.shape]
         self.before = [(padded - n) // 2 for padded, n in zip(self.padded, self.shape, strict=True)]
         self.side = side
+        if body is not None and (body.dtype != bool or body.shape != self.shape):
+            raise ValueError(f"body is {body.dtype} of shape {body.shape}; it must be bool of the image's shape {self.shape}")
+        self.body = body if body is None else np.pad(body, self._margins())
+
+    def _margins(self) -> list[tuple[int, int]]:
+        sides = zip(self.padded, self.shape, self.before, strict=True)
+        return [(before, padded - n - before) for padded, n, before in sides]
+
+    def needs(self, row: int, j: int, k: int) -> bool:
+        """Whether the window that begins there is to be computed."""
+        if self.body is None:
+            return True
+        return bool(self.body[row : row + self.side, j : j + self.side, k : k + self.side].any())
+
+    def body_of(self, row: int, stop: int) -> Tensor | None:
+        """Padded planes of the body's mask."""
+        return None if self.body is None else torch.from_numpy(self.body[row:stop]).to(self.device)
 
     def slab(self, row: int) -> Tensor:
         """Planes `row` … `row + side` of the padded image, (channels, side, J, K)."""
