@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch.nn import functional
 
 from panlesion.ct.standardise import standardise, standardise_labels
 from panlesion.ct.volume import LabelMap, Volume
-from panlesion.infer.findings import Finding, Prediction, find
+from panlesion.infer.findings import Finding, Prediction, Watch, body_box, find
 from panlesion.lesion.taxonomy import LesionType
 from panlesion.nets.classes import ANATOMY, LESIONS, anatomy_table, lesion_class, pan_tumour_classes
 from panlesion.phantom.phantom import make_phantom
@@ -45,7 +47,9 @@ def seeing_all(patient: MadePatient, probabilities: tuple[float, float] = (0.9, 
     """`find_lesions` of a network that marks both lesions and knows all organs."""
     groups = {group.name: group.classes for group in pan_tumour_classes().groups}
 
-    def find_lesions(_model: object, ct: Volume, **_options: object) -> tuple[Prediction, NDArray[np.int32], list[Finding]]:
+    def find_lesions(
+        _model: object, ct: Volume, *, watch: Watch | None = None, **_options: object
+    ) -> tuple[Prediction, NDArray[np.int32], list[Finding]]:
         spacing = ct.grid.spacing_mm[0]
         lesions = standardise_labels(patient.lesions, spacing)
         organs = standardise_labels(patient.organs, spacing)
@@ -57,6 +61,21 @@ def seeing_all(patient: MadePatient, probabilities: tuple[float, float] = (0.9, 
             grid=ct.grid, types=types, probability=probability, anatomy=anatomy_table()[organs.labels],
             lesion_names=groups[LESIONS], anatomy_names=groups[ANATOMY],
         )  # fmt: skip
+        show(prediction, ct, watch)
         return prediction, *find(prediction)
 
     return find_lesions
+
+
+def show(prediction: Prediction, ct: Volume, watch: Watch | None) -> None:
+    """Let `watch` see logits that say what the prediction does."""
+    box = body_box(ct)
+    if watch is None or box.empty:
+        return
+    groups = ((prediction.anatomy, len(prediction.anatomy_names)), (prediction.types, len(prediction.lesion_names)))
+    for first in range(0, box.shape[0], 4):
+        planes = [
+            functional.one_hot(torch.from_numpy(labels[box.slices][first : first + 4].astype(np.int64)), count)
+            for labels, count in groups
+        ]
+        watch(first, 10.0 * torch.cat(planes, dim=-1).movedim(-1, 0).float())

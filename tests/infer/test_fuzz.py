@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dicom_made import read_series
+from patients_made import show
 
 from panlesion.ct.nifti import write_volume
 from panlesion.ct.volume import Volume, standard_grid
@@ -33,13 +34,14 @@ def seeing(monkeypatch):
     """A network that marks the middle of everything, so that results are written too."""
     groups = {group.name: group.classes for group in pan_tumour_classes().groups}
 
-    def find_lesions(_model, ct, **_options):
+    def find_lesions(_model, ct, *, watch, **_options):
         types = np.zeros(ct.hu.shape, dtype=np.uint8)
         types[tuple(slice(n // 3, 1 + n // 2) for n in types.shape)] = 1
         prediction = Prediction(
             grid=ct.grid, types=types, probability=types.astype(np.float32), anatomy=np.zeros_like(types),
             lesion_names=groups[LESIONS], anatomy_names=groups[ANATOMY],
         )  # fmt: skip
+        show(prediction, ct, watch)
         return prediction, *find(prediction)
 
     monkeypatch.setattr(room, "find_lesions", find_lesions)

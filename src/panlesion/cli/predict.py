@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from panlesion.infer.case_folder import Case
     from panlesion.infer.predict import Settings
     from panlesion.infer.record import Findings, OperatingPoint
+    from panlesion.nets.engines import ChosenEngine
     from panlesion.nets.model import Model
 
 console = Console()
@@ -43,6 +44,10 @@ def predict(
         Path | None, typer.Option(help="findings.json of an earlier study of the same patient (one CT only): RECIST response.")
     ] = None,
     series: Annotated[str | None, typer.Option(help="UID or number of the DICOM series, where there are several.")] = None,
+    engine: Annotated[
+        str, typer.Option(help="What runs the network: auto, torch, torch-bf16, openvino or openvino-bf16.")
+    ] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of the network; default: all cores.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict again what is there.")] = False,
 ) -> None:
     """Find, measure and report lesions in CTs. Research use only; not a medical device.
@@ -82,7 +87,8 @@ def predict(
         series=series,
         prior=prior,
     )
-    failures = _predict_all(cases, out, model, settings, overwrite=overwrite)
+    chosen = _engine(model, engine, threads)
+    failures = _predict_all(cases, out, model, settings, chosen, overwrite=overwrite)
     for failure in failures:
         console.print(Text(failure, style="red"), soft_wrap=True)
     if failures:
@@ -101,7 +107,18 @@ def _point(
         raise typer.BadParameter(str(error), param_hint="--sensitivity, --false-positives, --probability") from error
 
 
-def _predict_all(cases: "Sequence[Case]", out: Path, model: "Model", settings: "Settings", *, overwrite: bool) -> list[str]:
+def _engine(model: "Model", name: str, threads: int | None) -> "ChosenEngine":
+    from panlesion.nets.engines import choose_engine
+
+    try:
+        return choose_engine(model, name, threads=threads)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--engine") from error
+
+
+def _predict_all(
+    cases: "Sequence[Case]", out: Path, model: "Model", settings: "Settings", engine: "ChosenEngine", *, overwrite: bool
+) -> list[str]:
     """Predict one after another; a line for each that failed."""
     import shutil
 
@@ -124,7 +141,7 @@ def _predict_all(cases: "Sequence[Case]", out: Path, model: "Model", settings: "
                 if before is None:
                     task = bar.add_task(f"{case.id} ({number} of {len(cases)})", total=None)
                     windows = partial(_windows, bar, task)
-                    done = predict_ct(case.path, case.id, model, settings, uid=generate_uid, progress=windows)
+                    done = predict_ct(case.path, case.id, model, settings, uid=generate_uid, engine=engine, progress=windows)
                     bar.update(task, description=f"{case.id}: writing")
                     if overwrite:
                         shutil.rmtree(out / case.id, ignore_errors=True)

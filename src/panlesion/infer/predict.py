@@ -17,16 +17,18 @@ from panlesion.ct.standardise import restore, standardise, standardise_labels
 from panlesion.ct.volume import LabelMap, Volume
 from panlesion.errors import OrganMapError
 from panlesion.infer.doubt import doubts_of
-from panlesion.infer.findings import OVERLAP, Finding, Prediction, find_lesions
+from panlesion.infer.findings import OVERLAP, Finding, Prediction, body_box, find_lesions
 from panlesion.infer.follow_up import compare, read_prior
 from panlesion.infer.measured import Patient, record_of, renumbered
 from panlesion.infer.organ_map import organ_map
 from panlesion.infer.record import Algorithm, Findings, OperatingPoint
 from panlesion.infer.sentences import worded
 from panlesion.lesion.taxonomy import TYPES, LesionType
+from panlesion.nets.classes import LESIONS
 from panlesion.nets.model import Model
+from panlesion.nets.restore import Restorer, restore_parts
 from panlesion.nets.sealed import digest
-from panlesion.nets.sliding import Progress
+from panlesion.nets.sliding import Engine, Progress
 
 MOST_FINDINGS = 255
 """What a label mask of bytes can number; the least probable beyond are left out, which a doubt says."""
@@ -65,7 +67,14 @@ def algorithm_of(checkpoint: str, model: Model) -> Algorithm:
 
 
 def predict_ct(
-    path: Path, case: str, model: Model, settings: Settings, *, uid: Namer, progress: Progress | None = None
+    path: Path,
+    case: str,
+    model: Model,
+    settings: Settings,
+    *,
+    uid: Namer,
+    engine: Engine | None = None,
+    progress: Progress | None = None,
 ) -> Predicted:
     """Read and predict one CT; nothing is written.
 
@@ -75,6 +84,7 @@ def predict_ct(
         model: In evaluation mode.
         settings: Operating point, organ map, series.
         uid: Makes the tracking UIDs.
+        engine: As `nets.engines.choose_engine` gives it; by default torch in bfloat16.
         progress: Called with windows done and in all.
 
     Raises:
@@ -83,10 +93,22 @@ def predict_ct(
     started = time.perf_counter()
     ct, source = read_ct_with_source(path, series=settings.series)
     standard = standardise(ct, model.info.spacing_mm)
-    prediction, parts, found = find_lesions(model, standard, overlap=settings.overlap, progress=progress)
+    box = body_box(standard)
+    restorer = None if box.empty else Restorer(model.classes, standard.crop(box).grid, ct.grid, probability=False)
+    prediction, parts, found = find_lesions(
+        model,
+        standard,
+        overlap=settings.overlap,
+        engine=engine,
+        skip_air=True,
+        watch=None if restorer is None else restorer.add,
+        progress=progress,
+    )
     labels, kept = _counting(parts, found, settings.point)
-    own_labels = restore(LabelMap(labels=labels.astype(np.uint8), grid=standard.grid), ct.grid)
-    labels, kept, own_labels = _without_vanished(labels, kept, own_labels)
+    own = np.zeros(ct.grid.shape, dtype=np.uint8)
+    if restorer is not None and kept:
+        own = restore_parts(labels, standard.grid, restorer.maps[LESIONS] > 0, ct.grid).astype(np.uint8)
+    labels, kept, own_labels = _without_vanished(labels, kept, LabelMap(labels=own, grid=ct.grid))
     organs, own_organs = _organs(prediction, ct, settings)
     patient = Patient(
         ct=ct, own_labels=own_labels, standard=standard, labels=labels, organs=organs, from_network=settings.organs is None
