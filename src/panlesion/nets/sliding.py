@@ -184,10 +184,11 @@ class _Sums:
         body = self.view.body_of(row + start, row + stop)
         if body is None:
             return self.logits[:, start:stop] / share
-        self._make(len(self.view.classes))
+        classes = self.view.model.classes
+        self._make(len(classes))
         planes = self.logits[:, start:stop] / torch.where(body, share, torch.inf)
-        for group in self.view.classes.groups:
-            planes[self.view.classes.channels(group.name).start] += AIR_LOGIT * ~body
+        for group in classes.groups:
+            planes[classes.channels(group.name).start] += AIR_LOGIT * ~body
         return planes
 
     def move(self, planes: int) -> None:
@@ -215,7 +216,7 @@ class _View:
         body: NDArray[np.bool_] | None,
         device: torch.device,
     ) -> None:
-        self.intensity, self.classes, self.device = model.intensity, model.classes, device
+        self.model, self.intensity, self.device = model, model.intensity, device
         self.image: NDArray
         if isinstance(image, Volume):
             check_standard(image, model.info.spacing_mm)
