@@ -21,11 +21,11 @@ TISSUE_HU = -500
 CUT_SHARE = 0.10
 """Share of the body's surface in the lateral faces of the image from which on it counts as cut off."""
 METAL_HU, METAL_ML = 2500, 0.5
-"""Cortical bone and teeth enamel stay below 2500 HU, except for enamel; metal saturates the scale at 3071."""
+"""Cortical bone stays below 2500 HU, enamel and metal do not; a 12-bit scale ends at 3071."""
 CHILD_WIDTH_MM = 240.0
-"""Adults' trunks are 250 mm and wider at the 2nd percentile (ours, from the drawn bodies' range)."""
+"""Ours: the adult bodies drawn here are wider (tests look at a few); no survey was made."""
 NOISY_HU = 60.0
-"""Standard deviation from voxel to voxel in soft tissue; sharp kernels and low dose exceed it. Drawn scanners reach 50."""
+"""Standard deviation from voxel to voxel in soft tissue; sharp kernels and low dose exceed it."""
 FAT_HU = (-140.0, -50.0)
 """Where the peak of fat lies in a calibrated CT at any tube voltage (-120 to -70 HU) with some room."""
 LEAST_TRUNK_ML = 300.0

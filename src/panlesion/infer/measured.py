@@ -1,7 +1,7 @@
 """What is said of every finding: sizes and HU on the CT's own grid, place, and the report attributes read and measured."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from panlesion.ct.organs import BONE_LABELS, LUNG_LABELS, V1_NAMES
-from panlesion.ct.volume import Box, Index3, LabelMap, Volume
+from panlesion.ct.volume import Box, LabelMap, Volume
 from panlesion.errors import OrganMapError
 from panlesion.infer.findings import Finding
 from panlesion.infer.organ_map import LEGEND
@@ -19,7 +19,7 @@ from panlesion.lesion.taxonomy import TYPES, LesionType, Neighbours
 from panlesion.lesion.vocabulary import READINGS
 from panlesion.measure.attributes import Attributes, measure_lesion
 from panlesion.measure.host import HostFacts
-from panlesion.measure.size import Axis, axial_axis, measure_size
+from panlesion.measure.size import Axis, measure_size
 from panlesion.nets.attributes import describe_lesion
 from panlesion.nets.heads import ATTRIBUTE_HEAD
 from panlesion.nets.model import Model
@@ -31,7 +31,7 @@ _ZONES = ("lower zone", "middle zone", "upper zone")
 class Patient:
     """One CT with what is known of it, twice: on its own grid, and on the model's (L,P,S).
 
-    `organs` is the user's map (`drawn` False) or the network's, in which some labels stand for more, see `organ_map.LEGEND`.
+    `organs` is the user's map or, `from_network`, the network's, in which some labels stand for more, see `organ_map.LEGEND`.
     `labels` numbers the findings 1 … n on the model's grid, `own_labels` on the CT's own.
     """
 
@@ -207,12 +207,4 @@ def renumbered(
     table = np.zeros(len(findings) + 1, dtype=np.int32)
     for number, index in enumerate(kept, 1):
         table[index + 1] = number
-    return table[labels], [replace(findings[index]) for index in kept]
-
-
-def key_slice(record: LesionRecord, ct: Volume) -> Index3:
-    """A voxel in the axial slice of the long axis, midway between its ends."""
-    (a, b) = record.long.ends_ijk
-    i, j, k = ((p + q) // 2 for p, q in zip(a, b, strict=True))
-    assert axial_axis(ct.grid) in (0, 1, 2)
-    return (i, j, k)
+    return table[labels], [findings[index] for index in kept]

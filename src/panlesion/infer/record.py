@@ -134,9 +134,10 @@ class FollowUp:
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """The document. `suspicion` is the probability of at least one lesion, for each organ and "overall".
+    """The document.
 
-    `plain` is whether the CT looks like one without contrast medium, None where that cannot be told.
+    `suspicion` is the probability of the most probable part, counting or not, for each organ system, "elsewhere" and
+    "overall"; `plain` whether the CT looks like one without contrast medium, None where that cannot be told.
     """
 
     case: str
