@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from panlesion.bench.few_shot import FewShot, Row, run_few_shot
 from panlesion.bench.protocol import Asked, Table, Watch, parsed_arms
+from panlesion.bench.scores import Score
 from panlesion.bench.task import Arm, BenchTask
 from panlesion.measure.resampling import Interval, bootstrap_mean
 from panlesion.nets.checkpoint import load_model
@@ -68,7 +69,14 @@ def few_shot_tables(task: BenchTask, rows: Sequence[Row]) -> list[Table]:
             for arm, shots, interval in summary(rows)
         ),
         notes=(f"Intervals resample patients (n), values of one averaged first. Cases: {len({row.case for row in rows})}.",),
-    )
+        scores=tuple(
+            Score(
+                row=task.id, arm=str(arm), metric="dice", value=interval.mean, low=interval.low, high=interval.high,
+                n=interval.n, shots=shots, repetitions=len({row.seed for row in rows if row.arm is arm and row.shots == shots}),
+            )
+            for arm, shots, interval in summary(rows)
+        ),
+    )  # fmt: skip
     at = {arm: {row.shots for row in rows if row.arm is arm} for arm in task.arms}
     gains = tuple(
         (f"{Arm.FINETUNED} over {over}", str(shots), str(gain(rows, Arm.FINETUNED, over, shots)))

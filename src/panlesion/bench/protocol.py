@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 
+from panlesion.bench.scores import Score, write_scores
 from panlesion.bench.task import Arm
 from panlesion.data.publish import write_text
 from panlesion.errors import StoreError
@@ -74,12 +75,13 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Results as text, each number with its interval and n."""
+    """Results as text, each number with its interval and n; `scores` are its numbers as such."""
 
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
+    scores: tuple[Score, ...] = ()
 
     def markdown(self) -> str:
         """As a Markdown section."""
@@ -105,7 +107,7 @@ class BenchRow:
     data: Dataset | None = None
 
     def measure(self, asked: Asked, watch: Watch) -> Sequence[Table]:
-        """Run the row and leave its tables in `table.md` of the folder for results.
+        """Run the row and leave its tables in `table.md` and their numbers in `scores.json` of the folder for results.
 
         Raises:
             ValueError: A choice that the row does not take.
@@ -120,6 +122,7 @@ class BenchRow:
         asked.out.mkdir(parents=True, exist_ok=True)
         tables = self.run(asked, watch)
         write_text(asked.out / TABLE, self._page(asked, tables))
+        write_scores(asked.out, [score for table in tables for score in table.scores])
         return tables
 
     def _page(self, asked: Asked, tables: Iterable[Table]) -> str:

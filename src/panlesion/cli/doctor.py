@@ -58,7 +58,7 @@ EXTRAS = (
     Extra(
         name="dicom",
         modules={"highdicom": "highdicom", "pynetdicom": "pynetdicom", "dicomweb-client": "dicomweb_client"},
-        enables="planned: DICOM SEG and SR, talking to a PACS (reading DICOM CT needs no extra)",
+        enables="DICOM SEG and SR of findings (reading DICOM CT needs no extra); planned: talking to a PACS",
     ),
     Extra(
         name="aid",
@@ -74,7 +74,12 @@ EXTRAS = (
         },
         enables="planned: the reading-room web application",
     ),
-    Extra(name="fast", modules={"openvino": "openvino"}, enables="planned: faster inference on CPUs"),
+    Extra(name="fast", modules={"openvino": "openvino"}, enables="faster prediction on CPUs"),
+    Extra(
+        name="bench",
+        modules={"lifelines": "lifelines", "scikit-learn": "sklearn", "statsmodels": "statsmodels"},
+        enables="staging, survival and their statistics in `panlesion bench`",
+    ),
     Extra(
         name="scale",
         modules={"distributed": "distributed", "dask-jobqueue": "dask_jobqueue"},
@@ -93,7 +98,7 @@ PROGRAMS = (
         enables="organ maps for CTs that have none",
         get="its own virtual environment: pip install TotalSegmentator",
     ),
-    Program(names=("dciodvfy",), enables="planned: validating DICOM output in tests", get="Debian package dicom3tools"),
+    Program(names=("dciodvfy",), enables="validating DICOM output in tests", get="Debian package dicom3tools"),
     Program(
         names=("Orthanc", "orthanc"), enables="planned: a real PACS in tests", get="Debian packages orthanc orthanc-dicomweb"
     ),
