@@ -34,7 +34,7 @@ from panlesion.synth.whole_scan import draw_whole_scan
 from panlesion.train.candidates import Candidates, CandidateSource, calibration, known_parts
 from panlesion.train.loop import Fit, Watch, fit
 from panlesion.train.optim import Method, Optim, Schedule
-from panlesion.train.tasks.detect import Detect
+from panlesion.train.tasks.second_look import SecondLook
 
 SCANS_FOLDER = "scans"
 CALIBRATE_EVERY = 4
@@ -135,7 +135,7 @@ def pretrain_detection(
         )
     head.adjust(torch.from_numpy(teaching.vectors))
     source = CandidateSource(data=teaching, seed=recipe.fit.seed, batch=recipe.fit.batch)
-    model = fit(model, Detect(), source, recipe.fit, out, groups=_only_head, watch=watch).eval()
+    model = fit(model, SecondLook(), source, recipe.fit, out, groups=_only_head, watch=watch).eval()
     points = calibrate(head, told)
     made = {"made_by": f"panlesion {panlesion.__version__}", "steps": recipe.fit.steps, "data": "drawn phantoms only"}
     model.info = replace(

@@ -10,7 +10,7 @@ from panlesion.nets.heads import DETECTION_HEAD
 from panlesion.nets.model import Model
 
 
-class _Detecting(nn.Module):
+class _Looking(nn.Module):
     """A model whose forward gives the logits (B,) of vectors (B, F)."""
 
     def __init__(self, model: Model) -> None:
@@ -23,11 +23,11 @@ class _Detecting(nn.Module):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Detect:
+class SecondLook:
     """Batches hold `image`, vectors (B, F), and `lesion` float32 (B,), 1 where it is one."""
 
     def network(self, model: Model) -> nn.Module:
-        return _Detecting(model)
+        return _Looking(model)
 
     def loss(self, output: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         return functional.binary_cross_entropy_with_logits(output.float(), batch["lesion"])
