@@ -24,6 +24,7 @@ _OPPOSITE = {"L": "R", "R": "L", "P": "A", "A": "P", "S": "I", "I": "S"}
 
 _SAME_MM = 1e-3
 """Closer than this two grids are the same: a header's float32 origin is no better at 1 m from the isocentre."""
+_MOST_ABOVE_AIR = 32767 + Volume.AIR_HU
 
 
 def standard_target(grid: Grid, spacing_mm: float = 1.0) -> Grid:
@@ -66,6 +67,50 @@ def restore(labelmap: LabelMap, grid: Grid) -> LabelMap:
         GeometryError: The axes are not parallel.
     """
     return LabelMap(labels=_voted(labelmap.labels, _Axes.between(labelmap.grid, grid)), grid=grid)
+
+
+def resampled_to(volume: Volume, grid: Grid) -> Volume:
+    """The CT on any grid whose axes are parallel to its own; outside of it lies air.
+
+    Raises:
+        GeometryError: The axes are not parallel.
+    """
+    near = _near(volume.grid, grid)
+    part = volume.crop(near)
+    # Counted from air, so that where no weight is there is air; what only int16 could hold is no HU.
+    above = part.hu.astype(np.int32) - Volume.AIR_HU
+    planes = _planes_between(above.clip(0, _MOST_ABOVE_AIR), part.grid, grid)
+    return Volume(hu=(np.rint(planes) + Volume.AIR_HU).astype(np.int16), grid=grid)
+
+
+def share_on(mask: NDArray[np.bool_], source: Grid, grid: Grid) -> NDArray[np.float32]:
+    """How much of each voxel of a grid a mask on another one covers, 0 … 1.
+
+    Raises:
+        GeometryError: The axes are not parallel.
+    """
+    near = _near(source, grid)
+    return _planes_between(mask[near.slices], source.crop(near), grid)
+
+
+def _near(source: Grid, target: Grid) -> Box:
+    """The part of a grid that another one can have weight from; at least one voxel."""
+    ends = np.array(np.meshgrid(*[(0, n - 1) for n in target.shape])).reshape(3, -1).T
+    at = source.to_ijk(target.to_xyz(ends))
+    reach = max(target.spacing_mm) / np.array(source.spacing_mm) + 2
+    start = np.floor(at.min(axis=0) - reach).astype(int)
+    stop = np.ceil(at.max(axis=0) + reach).astype(int) + 1
+    last = np.array(source.shape) - 1
+    a, b = start.clip(0, last).tolist(), np.maximum(stop.clip(1, last + 1), start.clip(0, last) + 1).tolist()
+    return Box(start=(a[0], a[1], a[2]), stop=(b[0], b[1], b[2]))
+
+
+def _planes_between(values: NDArray, source: Grid, target: Grid) -> NDArray[np.float32]:
+    axes = _Axes.between(source, target)
+    out = np.empty(target.shape, dtype=np.float32)
+    for index, plane in enumerate(_planes(values.transpose(axes.order), axes.weights)):
+        out[index] = plane
+    return out
 
 
 def parallel_axes(source: Grid, target: Grid) -> list[tuple[int, NDArray[np.float64], float]]:

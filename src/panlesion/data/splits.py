@@ -1,7 +1,7 @@
 """Seeded splits by patient, stored in a file so that every method is measured on the same ones."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -38,6 +38,26 @@ def few_shot_splits(patients: Sequence[str], *, repetitions: int, test_share: fl
         order = [names[int(n)] for n in np.random.default_rng([seed, 0x73706C69]).permutation(len(names))]
         splits.append(FewShotSplit(seed=seed, test=tuple(order[:count]), train=tuple(order[count:])))
     return splits
+
+
+def patient_folds(strata: Mapping[str, int], *, folds: int, seed: int) -> dict[str, int]:
+    """The fold 0 … `folds` - 1 of every patient; each stratum is dealt out evenly, in an order drawn from the seed.
+
+    Args:
+        strata: Patient → what should be as frequent in every fold.
+        folds: How many.
+        seed: Of the order.
+
+    Raises:
+        ValueError: Fewer than two folds, or more than patients.
+    """
+    if not 2 <= folds <= len(strata):
+        raise ValueError(f"folds is {folds} for {len(strata)} patients; there are at least 2, and no more than patients")
+    names = sorted(strata)
+    drawn = [names[int(n)] for n in np.random.default_rng([seed, 0x666F6C64]).permutation(len(names))]
+    # Stable: within a stratum the drawn order stays.
+    dealt = sorted(drawn, key=lambda name: strata[name])
+    return {name: place % folds for place, name in enumerate(dealt)}
 
 
 def stored_splits(path: Path, patients: Sequence[str], *, repetitions: int) -> list[FewShotSplit]:

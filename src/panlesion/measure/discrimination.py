@@ -46,13 +46,20 @@ def bootstrapped(
             f"columns have {len(a)} and {len(b)} values and {len(clusters)} clusters; as many of each, at least one"
         )
     first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    return bootstrapped_rows(lambda rows: statistic(first[rows], second[rows]), clusters, level=level, draws=draws, seed=seed)
+
+
+def bootstrapped_rows(
+    statistic: Callable[[NDArray[np.int64]], float], clusters: Sequence[str], *,
+    level: float = 0.95, draws: int = 1000, seed: int = 0,
+) -> Interval:  # fmt: skip
+    """As `bootstrapped` for a statistic of row numbers, which may look into any number of columns."""
     names, of = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
     members = [np.flatnonzero(of == n) for n in range(len(names))]
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(draws):
-        rows = np.concatenate([members[int(n)] for n in rng.integers(len(names), size=len(names))])
-        found.append(statistic(first[rows], second[rows]))
+        found.append(statistic(np.concatenate([members[int(n)] for n in rng.integers(len(names), size=len(names))])))
     defined = np.array(found)[~np.isnan(found)]
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2]).tolist() if defined.size else (float("nan"),) * 2
-    return Interval(mean=statistic(first, second), low=low, high=high, n=len(names))
+    return Interval(mean=statistic(np.arange(len(of))), low=low, high=high, n=len(names))

@@ -14,8 +14,9 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
-from panlesion.errors import CheckpointError
+from panlesion.errors import CheckpointError, about
 from panlesion.nets.blank import without_storage
+from panlesion.nets.case_use import head_of
 from panlesion.nets.heads import Head
 from panlesion.nets.look import Look
 from panlesion.nets.model import Model, ModelInfo
@@ -40,7 +41,7 @@ WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 
 _INFO, _LOOK = TypeAdapter(ModelInfo), TypeAdapter(Look)
 # Fields newer than some files; those without them mean the default.
-_LATER = frozenset({"offsets", "modality"})
+_LATER = frozenset({"offsets", "modality", "case"})
 # A damaged or hostile header must not make us build a monster; ours, far above every preset.
 _MOST_LEVELS, _MOST_CHANNELS, _MOST_CLASSES = 9, 8192, 4096
 
@@ -82,6 +83,9 @@ def load_checkpoint(path: Path | str) -> Model:
     # Without storage: the weights are put in as they were read, and no random number is drawn.
     with without_storage():
         model = Model(info, {name: _head(name, record, info, path) for name, record in header["heads"].items()})
+    if info.case is not None:
+        with about(str(path)):
+            head_of(model.heads, info.case)
     check_shapes(path, model.state_dict(), tensors)
     model.load_state_dict({name: tensor.to(torch.float32) for name, tensor in tensors.items()}, strict=True, assign=True)
     return model
@@ -144,6 +148,8 @@ def _broken(info: ModelInfo) -> list[str]:
         and info.patch_voxels % info.preset.stride == 0,
         f"{len(info.offsets)} offsets for {len(info.classes)} classes": len(info.offsets) in (0, len(info.classes)),
         f"offsets {info.offsets}": all(isfinite(one) for one in info.offsets),
+        f"{info.in_channels} channels for {len(info.case.channels) if info.case else 1} images of a case": info.case is None
+        or info.in_channels == len(info.case.channels),
         f"intensity {info.intensity}": len(hu) == len(info.intensity.network) >= 2 and hu == sorted(set(hu)),
     }
     return [what for what, holds in rules.items() if not holds]

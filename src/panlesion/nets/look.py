@@ -75,8 +75,8 @@ class Look:
         return sum(lengths.get(one, every) for one in self.pooling)
 
     def vector(self, unet: UNet, x: Tensor) -> Tensor:
-        """The vector (B, size) of crops `x` (B, 2, I, J, K): the CT after the intensity map, and the lesion's mask 0 … 1."""
-        image, lesion = x[:, :1], x[:, 1:].float()
+        """The vector (B, size) of crops `x` (B, C + 1, I, J, K): images after the intensity map, the lesion's mask 0 … 1."""
+        image, lesion = x[:, :-1], x[:, -1:].float()
         maps = unet.encode(image, self._deepest(unet.preset) + 1)
         blocks = []
         for one in self.pooling:

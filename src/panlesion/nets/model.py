@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from panlesion.ct.intensity import HU_KNOTS, NETWORK_KNOTS
 from panlesion.ct.modality import Modality
+from panlesion.nets.case_use import CaseUse
 from panlesion.nets.classes import Classes, pan_tumour_classes
 from panlesion.nets.preset import Preset, preset_of
 from panlesion.nets.unet import UNet
@@ -26,7 +27,7 @@ class ModelInfo:
 
     `offsets`, one for each channel or none at all, are added to logits: training that weighs rare classes more learns
     logits that favour them, and these take that back (logit adjustment, Menon et al. 2021). Images of an MR `modality` are
-    brought to the scale of a CT first, see `ct.mr`.
+    brought to the scale of a CT first, see `ct.mr`. `case` is what the network can be asked of whole cases.
     """
 
     preset: Preset
@@ -37,6 +38,7 @@ class ModelInfo:
     in_channels: int = 1
     offsets: tuple[float, ...] = ()
     modality: Modality = Modality.CT
+    case: CaseUse | None = None
     licence: str = "Apache-2.0"
     recipe: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)

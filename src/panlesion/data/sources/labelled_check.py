@@ -9,10 +9,11 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 
 from panlesion.ct.nifti import read_grid
-from panlesion.ct.standardise import restore, standard_target, standardise, standardise_labels
+from panlesion.ct.standardise import standard_target, standardise, standardise_labels
 from panlesion.ct.volume import Grid, LabelMap
 from panlesion.data.sources.labelled_ct import LabelledCT
 from panlesion.data.sources.labelled_folder import CaseFiles, LabelledFolder
+from panlesion.data.sources.labelled_grid import by, on_grid_of, refuse_other_grid
 from panlesion.errors import PanlesionError, StoreError, about
 
 UNKNOWN = 255
@@ -21,7 +22,6 @@ UNKNOWN = 255
 MOST_CLASSES = 32
 """More values than this in label maps without names are an organ map or an image; ours."""
 
-_SAME_MM = 0.1  # float32 headers of long scans differ by less
 _MOSTLY = 0.5
 _EDGE_SHARE = 0.05
 # Bytes a voxel takes while a case is read (CT, its copy without padding, label) and brought to another grid (CT, label, votes).
@@ -121,7 +121,7 @@ def _check_case(
     if case.stored is None and case.ct.is_file():
         # Headers first: cheap, and a huge or foreign grid is known before any memory is taken.
         grid = read_grid(case.ct)
-        _refuse_other_grid(grid, read_grid(case.label))
+        refuse_other_grid(grid, read_grid(case.label))
         _refuse_huge(grid, spacing_mm)
     opened = on_one_grid(folder.read(case))
     values = _values(opened.label.labels)
@@ -215,12 +215,7 @@ def on_one_grid(case: LabelledCT) -> LabelledCT:
         StoreError: The voxels are others.
     """
     with about(case.id):
-        _refuse_other_grid(case.ct.grid, case.label.grid)
-    if case.ct.grid.same_as(case.label.grid, _SAME_MM):
-        label = LabelMap(labels=case.label.labels, grid=case.ct.grid)
-    else:
-        label = restore(case.label, case.ct.grid)
-    return LabelledCT(id=case.id, patient=case.patient, ct=case.ct, label=label)
+        return LabelledCT(id=case.id, patient=case.patient, ct=case.ct, label=on_grid_of(case.label, case.ct.grid))
 
 
 def prepared(case: LabelledCT, classes: LabelClasses, spacing_mm: float) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
@@ -229,40 +224,15 @@ def prepared(case: LabelledCT, classes: LabelClasses, spacing_mm: float) -> tupl
     return standardise(one.ct, spacing_mm).hu, classes.target_of(standardise_labels(one.label, spacing_mm).labels)
 
 
-def _refuse_other_grid(ct: Grid, label: Grid) -> None:
-    if sorted(ct.shape) != sorted(label.shape):
-        raise StoreError(f"the CT has {_by(ct.shape)} voxels, its label {_by(label.shape)}; draw or resample it on its CT")
-    apart = _corners_apart(ct, label)
-    if apart > _SAME_MM:
-        raise StoreError(
-            f"CT and label lie {apart:.2f} mm apart (limit {_SAME_MM}): origin, spacing or direction differ. "
-            f"CT: axes {ct.axes}, {_by(ct.spacing_mm)} mm; label: axes {label.axes}, {_by(label.spacing_mm)} mm. "
-            "Write the label with its CT's affine"
-        )
-
-
-def _corners_apart(a: Grid, b: Grid) -> float:
-    """How far the corner voxels of two grids lie apart in mm, whichever corner is called first."""
-    ends = [
-        grid.to_xyz(np.array(np.meshgrid(*[(0, n - 1) for n in grid.shape])).reshape(3, -1).T) for grid in (a, b)
-    ]  # fmt: skip
-    distance = np.linalg.norm(ends[0][:, None] - ends[1], axis=-1)
-    return float(max(distance.min(axis=0).max(), distance.min(axis=1).max()))
-
-
 def _refuse_huge(grid: Grid, spacing_mm: float) -> None:
     after = float(np.prod(standard_target(grid, spacing_mm).shape, dtype=float))
     needed = _READ_BYTES * float(np.prod(grid.shape, dtype=float)) + _RESAMPLED_BYTES * after
     free = psutil.virtual_memory().available
     if needed > free:
         raise StoreError(
-            f"{_by(grid.shape)} voxels, {after / 1e6:.0f} million at {spacing_mm:g} mm, need about {needed / 1e9:.1f} GB of "
+            f"{by(grid.shape)} voxels, {after / 1e6:.0f} million at {spacing_mm:g} mm, need about {needed / 1e9:.1f} GB of "
             f"memory; {free / 1e9:.1f} GB are free. Crop the CT, use a coarser --spacing, or a machine with more memory"
         )
-
-
-def _by(numbers: Sequence[float]) -> str:
-    return " x ".join(f"{number:g}" for number in numbers)
 
 
 def _crc(array: NDArray) -> int:

@@ -1,4 +1,4 @@
-"""Report attributes of lesions: stage II, where the U-Net is frozen and one head learns."""
+"""Report attributes of lesions: stage II, where the U-Net is frozen and one head learns, and real lesions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,41 +7,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from panlesion.nets.attributes import look_of
 from panlesion.nets.heads import ATTRIBUTE_HEAD, ATTRIBUTES, split_attributes
 from panlesion.nets.model import Model
+from panlesion.train.tasks._answering import Answering
 
 UNKNOWN = -1
 """Label of an attribute that a lesion does not have or nobody knows; it counts in no loss and no score."""
 
 
-class Describing(nn.Module):
-    """A model whose forward gives attribute logits; nothing reaches the U-Net's gradients."""
-
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (B, 13) of crops (B, 2, I, J, K), or of vectors (B, F) that were gathered before."""
-        if x.dim() > 2:
-            with torch.no_grad():
-                x = look_of(self.model).vector(self.model.unet, x)
-        out: Tensor = self.model.heads[ATTRIBUTE_HEAD](x)
-        return out
-
-
 @dataclass(frozen=True, kw_only=True)
 class Describe:
-    """Batches hold `image`, see `Describing`, and `attributes` int64 (B, 5), class indices or `UNKNOWN`.
+    """Batches hold `image`, see `Answering`, and `attributes` int64 (B, 5), class indices or `UNKNOWN`.
 
     `weights` are those of the classes of every attribute; None gives all the same, as published.
     """
 
     weights: tuple[tuple[float, ...], ...] | None = None
+    moving: bool = False
 
     def network(self, model: Model) -> nn.Module:
-        return Describing(model)
+        return Answering(model, ATTRIBUTE_HEAD, moving=self.moving)
 
     def loss(self, output: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
         """The mean of the softmax cross-entropies of the five attributes, each over the lesions it is known of."""
