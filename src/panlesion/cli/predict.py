@@ -26,7 +26,9 @@ EXIT_NONE, EXIT_SOME = 1, 3
 
 
 def predict(
-    cts: Annotated[list[Path], typer.Argument(metavar="CT…", help="CTs: NIfTI files, DICOM folders, files or zips.")],
+    cts: Annotated[
+        list[Path], typer.Argument(metavar="CT…", help="CTs: NIfTI files, DICOM folders, files or zips; or a table cases.csv.")
+    ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the results, a subfolder for each CT.")],
     checkpoint: Annotated[str, typer.Option(help="A shipped model's name or a .safetensors file.")] = "nano",
     sensitivity: Annotated[
@@ -57,17 +59,29 @@ def predict(
     `report.html`, and for DICOM input `seg.dcm` and `sr.dcm`. A folder is whole or not there: after a kill the same command
     does the rest. What is there already is not predicted again.
 
+    With a checkpoint that answers a question about whole cases (`panlesion finetune --task detect|describe|stage|survive`) give
+    a table of cases instead; OUT gets `predictions.csv`.
+
     Exit codes: 0 all done, 3 some failed (they are listed), 1 none.
 
     Example: `panlesion predict chest.nii.gz dicom_folder/ results --checkpoint nano --false-positives 2`
+
+    Example: `panlesion predict cases.csv results --checkpoint run/model.safetensors`
     """
     need_model_extra("predict")
+    tables = all(path.name.lower().endswith(".csv") for path in cts)
+    if tables:
+        from panlesion.cli._predict_cases import answer_tables
+
+        answer_tables(cts, out, checkpoint)
+        return
     if not all(path.name.lower().endswith((".nii", ".nii.gz")) for path in cts):
         need_dicom_extra("predict")
     from panlesion.ct.modality import Modality
     from panlesion.ct.organ_files import OrganNumbering
     from panlesion.infer.case_folder import name_cases
     from panlesion.infer.predict import Settings, algorithm_of, check_modality
+    from panlesion.nets.case_answer import check_segments
     from panlesion.nets.checkpoint import load_model
 
     if organs is not None and len(cts) > 1:
@@ -81,6 +95,7 @@ def predict(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="CT") from error
     model, modality = load_model(checkpoint), Modality.MR if mr else Modality.CT
+    check_segments(model, checkpoint)
     check_modality(model, modality)
     settings = Settings(
         point=_point(model, sensitivity, false_positives, probability),

@@ -57,9 +57,8 @@ def bootstrapped_rows(
     names, of = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
     members = [np.flatnonzero(of == n) for n in range(len(names))]
     rng = np.random.default_rng(seed)
-    found = []
-    for _ in range(draws):
-        found.append(statistic(np.concatenate([members[int(n)] for n in rng.integers(len(names), size=len(names))])))
+    drawn = (rng.integers(len(names), size=len(names)) for _ in range(draws))
+    found = [statistic(np.concatenate([members[int(n)] for n in some])) for some in drawn]
     defined = np.array(found)[~np.isnan(found)]
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2]).tolist() if defined.size else (float("nan"),) * 2
     return Interval(mean=statistic(np.arange(len(of))), low=low, high=high, n=len(names))

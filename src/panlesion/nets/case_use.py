@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from panlesion.ct.modality import Modality
+from panlesion.ct.organ_files import OrganNumbering
 from panlesion.ct.region import Framing, Region
 from panlesion.errors import CheckpointError
 from panlesion.lesion.case_task import CaseTask, Likelihood
@@ -21,12 +22,13 @@ class CaseUse:
 
     `present_weight` is how much more a case with a lesion counted in training, which its probability has to take back. `edges`
     begin at 0 and bound the intervals of a hazard, in the table's unit of time. With `masks` the network still segments: its
-    other weights were left as they were.
+    other weights were left as they were. `numbering` is that of labels that are organ maps, in which `framing.values` are v1's.
     """
 
     task: CaseTask
     framing: Framing
     channels: tuple[Modality, ...] = (Modality.CT,)
+    numbering: OrganNumbering | None = None
     present_weight: float = 1.0
     stages: tuple[str, ...] = ()
     likelihood: Likelihood = Likelihood.HAZARD

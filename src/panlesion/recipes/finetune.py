@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 import panlesion
+from panlesion.ct.modality import Modality
 from panlesion.data.publish import publishing_file
 from panlesion.data.sources.labelled_check import Checked, LabelClasses, prepared
 from panlesion.data.sources.labelled_folder import LabelledFolder
 from panlesion.errors import StoreError, TrainingError
+from panlesion.nets.case_answer import check_segments
 from panlesion.nets.checkpoint import load_checkpoint, save_checkpoint
 from panlesion.nets.model import Model
 from panlesion.recipes.held_out import PREPARED_FOLDER, mean_dice, validation_dice
@@ -50,7 +52,10 @@ class CaseEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneRecipe(Finetune):
-    """All that determines a run: the protocol it inherits, the weights it starts from, the cases and what they mean."""
+    """All that determines a run: the protocol it inherits, the weights it starts from, the cases and what they mean.
+
+    `modality` is None for CT, as in recipes from before there was another.
+    """
 
     checkpoint: str
     base_sha256: str
@@ -62,6 +67,7 @@ class FinetuneRecipe(Finetune):
     keep: Keep
     cases: tuple[CaseEntry, ...]
     task: str = "segment"
+    modality: Modality | None = None
 
     @property
     def classes(self) -> LabelClasses:
@@ -86,8 +92,14 @@ def resolve(
     steps: int | None = None,
     seed: int = 0,
     protocol: Finetune | None = None,
+    modality: Modality = Modality.CT,
 ) -> FinetuneRecipe:
-    """The recipe of a run; what is not said here is the protocol's own."""
+    """The recipe of a run; what is not said here is the protocol's own.
+
+    Raises:
+        CheckpointError: The starting weights give no masks.
+    """
+    check_segments(start.model, start.name)
     protocol = protocol or Finetune()
     if None in starts.values():
         protocol = protocol.starting_anew()
@@ -109,6 +121,7 @@ def resolve(
         **(given | {"fit": fit, "moves": moves, "patch_voxels": start.model.info.patch_voxels}),
         checkpoint=start.name, base_sha256=start.sha256, names=tuple(starts), starts=tuple(starts.values()),
         values=checked.classes.values, ignore=checked.classes.ignore, spacing_mm=spacing_mm, keep=keep, cases=entries,
+        modality=None if modality is Modality.CT else modality,
     )  # fmt: skip
 
 
@@ -148,7 +161,10 @@ def finetune(
     train = [cases[case.id] for case in recipe.cases if not case.held_out]
     aside = [cases[case.id] for case in recipe.held_out]
     model = untrained(recipe, start)
-    model.info = replace(model.info, recipe=_shareable(recipe), provenance=_provenance(recipe, start))
+    modality = recipe.modality or Modality.CT
+    model.info = replace(
+        model.info, recipe=_shareable(recipe), provenance=_provenance(recipe, start), modality=modality, case=None
+    )
     check = _check(recipe, aside, out) if aside else None
     model = finetune_segment(model, train, recipe, out, check=check, watch=watch)
     if recipe.keep is Keep.BEST and (out / BEST_FILE).exists():

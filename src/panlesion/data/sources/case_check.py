@@ -1,5 +1,6 @@
 """What is wrong with the images of a table, or with the table as a whole, before anything is trained on it."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -169,6 +170,10 @@ def _folds(table: CaseTable, task: CaseTask, folds: int, seed: int) -> tuple[tup
         problems += [
             f"{table.path.name}: patient {patient} is in folds {', '.join(sorted(some))}; all scans of a patient are in one"
             for patient, some in where.items() if len(some - {""}) > 1
+        ]  # fmt: skip
+        problems += [
+            f"{table.path.name}: fold {name!r} is no name for a folder; use letters, digits, - and _"
+            for name in names if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", name)
         ]  # fmt: skip
         problems += [f"{table.path.name}: fold is {names[0]} everywhere; there are at least two"] if len(names) == 1 else []
         return names, {patient: names.index(min(some)) for patient, some in where.items() if some <= set(names)}, problems

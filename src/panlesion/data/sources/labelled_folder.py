@@ -3,13 +3,15 @@
 import csv
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from panlesion.ct.modality import Modality
+from panlesion.ct.mr import read_mr
 from panlesion.ct.nifti import read_labels
 from panlesion.ct.read import read_ct
 from panlesion.ct.volume import LabelMap
@@ -58,6 +60,7 @@ class LabelledFolder:
     ignore: int | None
     problems: tuple[str, ...]
     notes: tuple[str, ...]
+    modality: Modality = Modality.CT
     _reader: list[CaseReader] = field(default_factory=list)
 
     def read(self, case: CaseFiles) -> LabelledCT:
@@ -69,7 +72,8 @@ class LabelledFolder:
         with about(case.id):
             if case.stored is not None:
                 return self._of_cohort(case, case.stored)
-            return LabelledCT(id=case.id, patient=case.patient, ct=read_ct(case.ct), label=read_labels(case.label))
+            image = read_mr(case.ct) if self.modality is Modality.MR else read_ct(case.ct)
+            return LabelledCT(id=case.id, patient=case.patient, ct=image, label=read_labels(case.label))
 
     def _of_cohort(self, case: CaseFiles, stored: CaseFolder) -> LabelledCT:
         if not self._reader:
@@ -82,8 +86,8 @@ class LabelledFolder:
         )
 
 
-def find_labelled(root: Path) -> LabelledFolder:
-    """Recognise the layout of a folder and pair its files.
+def find_labelled(root: Path, *, modality: Modality = Modality.CT) -> LabelledFolder:
+    """Recognise the layout of a folder and pair its files; `modality` is how its images will be read.
 
     Raises:
         StoreError: It does not exist, or has none of the layouts; the message lists them and what is there.
@@ -103,7 +107,7 @@ def find_labelled(root: Path) -> LabelledFolder:
         raise StoreError(f"{root} holds no annotated CTs: {_there(root, names)}. Looked for: {'; '.join(Layout)}")
     if not found.cases and not found.problems:
         raise StoreError(f"{root} has the layout {found.layout}, but no case in it; put the files there")
-    return _with_patients(found)
+    return replace(_with_patients(found), modality=modality)
 
 
 def _there(root: Path, names: set[str]) -> str:
