@@ -127,7 +127,8 @@ def test_public_weights_and_scratch_are_starts(tmp_path, data):
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (("--task", "detect"), 2, "detect cannot be fine-tuned yet; this version knows segment only"),
+        (("--stages", "I,II"), 2, "--task segment does not use it"),
+        (("--folds", "3"), 2, "--task segment does not use it"),
         (("--task", "cook"), 2, "segment, detect, describe, stage, survive"),
         (("--moves", "tail"), 2, "all, decoder, head"),
         (("--keep", "worst"), 2, "last, best"),

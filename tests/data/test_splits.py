@@ -1,10 +1,11 @@
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panlesion.data.splits import few_shot_splits, stored_splits
+from panlesion.data.splits import few_shot_splits, patient_folds, stored_splits
 from panlesion.errors import StoreError
 
 PATIENTS = [f"p{n:02d}" for n in range(26)]
@@ -58,3 +59,16 @@ def test_splits_of_other_patients_are_refused(tmp_path):
 def test_two_patients_are_too_few():
     with pytest.raises(ValueError, match="1 patients cannot be split"):
         few_shot_splits(["a"], repetitions=1)
+
+
+def test_folds_hold_every_patient_once_and_each_stratum_evenly():
+    strata = {f"p{n}": int(n % 5 == 0) for n in range(23)}
+    of = patient_folds(strata, folds=4, seed=1)
+    assert of == patient_folds(dict(reversed(strata.items())), folds=4, seed=1)
+    assert of != patient_folds(strata, folds=4, seed=2)
+    assert of.keys() == strata.keys()
+    for kind in (0, 1):
+        counts = np.bincount([of[name] for name in strata if strata[name] == kind], minlength=4)
+        assert counts.max() - counts.min() <= 1
+    with pytest.raises(ValueError, match="folds is 5 for 4 patients"):
+        patient_folds(dict.fromkeys("abcd", 0), folds=5, seed=0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from panlesion.measure.discrimination import auc, bootstrapped, rank_correlation
+from panlesion.measure.discrimination import auc, bootstrapped, bootstrapped_rows, rank_correlation
 
 
 def test_auc_is_the_share_of_pairs_in_the_right_order():
@@ -42,3 +42,12 @@ def test_the_interval_holds_the_value_and_widens_when_cases_share_a_patient():
 def test_columns_of_different_length_are_refused():
     with pytest.raises(ValueError, match="as many of each"):
         bootstrapped(auc, [1, 0], [0.5], ["a", "b"])
+
+
+def test_a_statistic_of_rows_has_the_interval_of_one_of_columns():
+    rng = np.random.default_rng(0)
+    a, b, who = (rng.random(25) < 0.5).tolist(), rng.random(25).tolist(), [str(n // 2) for n in range(25)]
+    x, y = np.array(a, dtype=float), np.array(b)
+    rows = bootstrapped_rows(lambda r: auc(x[r], y[r]), who, draws=50)
+    assert rows == bootstrapped(auc, a, b, who, draws=50)
+    assert rows.n == 13

@@ -57,6 +57,8 @@ from panlesion.train.tasks.survive import Survive
 PREPARED_FOLDER, VECTORS_FILE, BEST_FILE = "prepared", "vectors.npy", "best.safetensors"
 LEAST_PATIENTS, ONE_IN = 10, 5
 """With fewer patients to train on none is kept aside to choose the step by: their loss would be luck. Ours."""
+LEAST_EVENTS = 5
+"""An interval with fewer has a hazard that nobody knows. Ours."""
 
 Progress = Callable[[int, int, str], None]
 
@@ -187,7 +189,7 @@ def edges_of(recipe: CaseRecipe, rows: NDArray[np.int64]) -> tuple[float, ...]:
         return ()
     told = [recipe.cases[row].targets for row in rows.tolist()]
     times = np.array([one.time for one in told if one.event], dtype=np.float64)
-    count = max(1, min(recipe.intervals, len(times)))
+    count = max(1, min(recipe.intervals, len(times) // LEAST_EVENTS))
     ends = np.quantile(times, np.arange(1, count + 1) / count, method="higher")
     return (0.0, *sorted(set(ends.tolist())))
 

@@ -179,7 +179,14 @@ def _folds(table: CaseTable, task: CaseTask, folds: int, seed: int) -> tuple[tup
         return names, {patient: names.index(min(some)) for patient, some in where.items() if some <= set(names)}, problems
     strata = _strata(table, task)
     if folds > len(strata) or folds < 2:
-        return (), {}, [f"--folds is {folds} for {len(strata)} patients; there are at least 2, and no more than patients"]
+        # Rows that are broken are patients too, once mended.
+        return (
+            (),
+            {},
+            []
+            if table.problems
+            else [f"--folds is {folds} for {len(strata)} patients; there are at least 2, and no more than patients"],
+        )
     return tuple(map(str, range(1, folds + 1))), patient_folds(strata, folds=folds, seed=seed), []
 
 
