@@ -114,8 +114,8 @@ def _page(evaluation: Evaluation) -> str:
 {table}
 
 Means with 95 % intervals that resample patients; n is patients. NSD at {evaluation.tolerance_mm:g} mm.
-Dice, NSD, distances and volume error in % are over the cases in which the truth has the class, volume error in ml over all. Where
-the truth has it and nothing was predicted, Dice and NSD are 0, and the distances infinite: those are left out, and counted beside.
+Dice, NSD, distances and volume error in % are over the cases in which the truth has the class, volume error in ml over all.
+Where the truth has it and nothing was predicted, Dice and NSD are 0; distances are infinite, left out, and counted beside.
 A lesion is found by a part with {_hit(evaluation.rule)}.
 Sensitivity, precision and F1 are of all lesions together, false positives of all scans.
 
