@@ -7,6 +7,7 @@ import pytest
 from masks_made import drawn, write_folders
 from typer.testing import CliRunner
 
+from panlesion.bench.evaluate import TOLERANCE_MM
 from panlesion.cli.main import app
 from panlesion.ct.nifti import write_labels
 
@@ -32,6 +33,8 @@ def test_masks_are_scored_and_results_left(words, tmp_path):
     again, said = run(*words)
     assert again.exit_code == 1 and "--overwrite" in said
     assert run(*words, "--overwrite")[0].exit_code == 0
+    record = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))
+    assert record["nsd_tolerance_mm"] == TOLERANCE_MM
 
 
 def test_all_problems_are_shown_and_nothing_is_left(words, tmp_path):

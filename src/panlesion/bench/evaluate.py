@@ -14,7 +14,7 @@ from panlesion.measure.mask_scores import MaskScores, score_masks
 from panlesion.measure.resampling import Interval, bootstrap, bootstrap_mean
 
 TOLERANCE_MM = 2.0
-"""Tolerance of the NSD where none is given: about what two readers of a lesion differ by, ours."""
+"""Tolerance of the NSD where none is given; ours."""
 
 
 @dataclass(frozen=True, kw_only=True)
