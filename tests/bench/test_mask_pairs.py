@@ -90,13 +90,13 @@ def test_all_problems_are_listed_at_once(folders):
     half = (predicted / "case_3.nii.gz").read_bytes()
     (predicted / "case_3.nii.gz").write_bytes(half[: len(half) // 2])
     (predicted / "case_5").mkdir()
-    found = problems_of(folders)
+    found = problems_of(folders, {1: "tumour", 2: "cyst"})
     for words in (
         "case_0: no prediction in",
         "extra: no truth in",
         "case_5: " + str(predicted / "case_5") + " holds neither lesions.nii.gz nor label.nii.gz",
         "case_1: prediction and truth lie 1.50 mm apart (limit 0.1)",
-        "case_2: the prediction holds the value 4; the classes are 1 class_1, 2 class_2",
+        "case_2: the prediction holds the value 4; the classes are 1 tumour, 2 cyst",
         "case_2: the prediction holds the value 8",
         "case_3: " + str(predicted / "case_3.nii.gz") + ": ",
     ):
@@ -110,6 +110,15 @@ def test_values_that_are_no_named_class_are_told_with_their_cases(folders):
     assert found[0].startswith("case_0, case_1, case_2, case_3: the truth holds the value 2; the classes are 1 tumour.")
     assert "--merge" in found[1] and "the prediction" in found[1]
     assert problems_of(folders, merge=True) == []
+
+
+def test_values_of_a_truth_that_cannot_be_read_are_not_called_unknown(folders):
+    predicted, truth = folders
+    write_labels(predicted / "case_0.nii.gz", LabelMap(labels=drawn(0).labels * 4, grid=drawn(0).grid))
+    assert len(problems_of(folders)) == 2  # values 4 and 8
+    (truth / "case_0.nii.gz").write_bytes(b"")
+    (problem,) = problems_of(folders)
+    assert problem.startswith("case_0: ") and "truth" in problem
 
 
 def test_many_cases_of_one_problem_are_one_line(tmp_path):

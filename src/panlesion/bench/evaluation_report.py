@@ -11,6 +11,7 @@ from typing import Any
 
 from panlesion import __version__
 from panlesion.bench.evaluate import MEANS, CaseRow, Evaluation, Metric
+from panlesion.bench.protocol import Table
 from panlesion.data.publish import publishing
 from panlesion.errors import StoreError
 from panlesion.measure.detection import HitRule, Overlap
@@ -97,30 +98,29 @@ def _numbers(metric: Metric) -> dict[str, Any] | None:
 def _page(evaluation: Evaluation) -> str:
     """The summary for people."""
     cases = len({row.case for row in evaluation.rows})
-    rows = list(zip(*(one.metrics for one in evaluation.classes), strict=True))
-    header = ("", *(one.name for one in evaluation.classes))
-    body = [
-        ("cases with it", *(f"{one.cases_with} of {one.cases}" for one in evaluation.classes)),
-        ("true lesions", *(str(one.lesions) for one in evaluation.classes)),
-        *((row[0].title, *(metric.text for metric in row)) for row in rows),
-    ]
-    lines = [header, tuple("---" for _ in header), *body]
-    table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-    return f"""\
-# Predicted masks against true ones
-
-{cases} cases of {evaluation.patients} patients. Prediction: `{evaluation.predicted}`. Truth: `{evaluation.truth}`.
-
-{table}
-
-Means with 95 % intervals that resample patients; n is patients. NSD at {evaluation.tolerance_mm:g} mm.
-Dice, NSD, distances and volume error in % are over the cases in which the truth has the class, volume error in ml over all.
-Where the truth has it and nothing was predicted, Dice and NSD are 0; distances are infinite, left out, and counted beside.
-A lesion is found by a part with {_hit(evaluation.rule)}.
-Sensitivity, precision and F1 are of all lesions together, false positives of all scans.
-
-panlesion {__version__}
-"""
+    by_metric = zip(*(one.metrics for one in evaluation.classes), strict=True)
+    table = Table(
+        title="Means",
+        header=("", *(one.name for one in evaluation.classes)),
+        rows=(
+            ("cases with it", *(f"{one.cases_with} of {one.cases}" for one in evaluation.classes)),
+            ("true lesions", *(str(one.lesions) for one in evaluation.classes)),
+            *((metrics[0].title, *(metric.text for metric in metrics)) for metrics in by_metric),
+        ),
+        notes=(
+            f"With 95 % intervals that resample patients; n is patients. NSD at {evaluation.tolerance_mm:g} mm.",
+            "Dice, NSD, distances and volume error in % are over the cases in which the truth has the class, volume error in "
+            "ml over all. Where the truth has it and nothing was predicted, Dice and NSD are 0; distances are infinite, left "
+            "out, and counted beside.",
+            f"A lesion is found by a part with {_hit(evaluation.rule)}. Sensitivity, precision and F1 are of all lesions "
+            "together, false positives of all scans.",
+        ),
+    )
+    about = (
+        f"{cases} cases of {evaluation.patients} patients. Prediction: `{evaluation.predicted}`. "
+        f"Truth: `{evaluation.truth}`. Made by panlesion {__version__}."
+    )
+    return "\n".join(["# Predicted masks against true ones\n", about + "\n", table.markdown()])
 
 
 def _hit(rule: HitRule) -> str:

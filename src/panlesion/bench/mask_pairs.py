@@ -123,13 +123,11 @@ def check_pairs(
     if merge:
         return Checked(pairs=tuple(pairs), classes=(ScoredClass(name=EVERYTHING, value=None),), problems=tuple(problems))
     # healthy scans alone: what is predicted there has no truth to be named by
-    values = names or {
-        value: f"class_{value}"
-        for held in ((true, said) if not any(true.values()) else (true,))
-        for case in held.values()
-        for value in case
-    }
-    problems += _unknown(true, values, "the truth") + _unknown(said, values, "the prediction")
+    naming = true if any(true.values()) else said
+    values = names or {value: f"class_{value}" for held in naming.values() for value in held}
+    problems += _unknown(true, values, "the truth")
+    if names or len(true) == len(pairs):  # what a truth that cannot be read holds is not known
+        problems += _unknown(said, values, "the prediction")
     if not values and not problems:
         problems.append("no mask holds anything above 0; there is nothing to score")
     classes = tuple(ScoredClass(name=name, value=value) for value, name in sorted(values.items()))
