@@ -1,7 +1,7 @@
 """How well cases were answered that were never learned from, beside what needs no network."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from panlesion.data.publish import write_text
 from panlesion.lesion.case_task import CaseTask
 from panlesion.lesion.vocabulary import READINGS
-from panlesion.measure.discrimination import auc, bootstrapped_rows
-from panlesion.measure.resampling import Interval
-from panlesion.measure.survival import concordance
+from panlesion.measure.classes import macro_f1
+from panlesion.measure.discrimination import auc, ordinal_c_index
+from panlesion.measure.resampling import Interval, bootstrap
+from panlesion.measure.survival import c_index
 from panlesion.nets.case_answer import Answers
 from panlesion.recipes.case_recipe import CaseRecipe
 from panlesion.recipes.cases import Part, Trained, parts_of, targets_of
@@ -89,8 +90,8 @@ def write_scores(path: Path, scores: Sequence[CaseScore]) -> None:
 
 def _detected(of: _Scored, present: NDArray[np.int64]) -> list[CaseScore]:
     probability = of.answers.classes["present"]
-    area = _score(of, "AUC", lambda rows: auc(present[rows], probability[rows, 1]))
-    return [area, *_right(of, "accuracy", present, probability)]
+    area = CaseScore(name="AUC", value=bootstrap(auc, [present, probability[:, 1]], of.patients), cases=len(present))
+    return [area, *_right(of, "", present, probability)]
 
 
 def _described(of: _Scored, attributes: NDArray[np.int64]) -> list[CaseScore]:
@@ -98,58 +99,55 @@ def _described(of: _Scored, attributes: NDArray[np.int64]) -> list[CaseScore]:
     for n, name in enumerate(READINGS):
         known = np.flatnonzero(attributes[:, n] >= 0)
         if len(np.unique(attributes[known, n])) > 1:
-            found += _right(of, name, attributes[:, n], of.answers.classes[name], known)
+            found += _right(of, f"{name} ", attributes[:, n], of.answers.classes[name], known)
     return found
 
 
 def _staged(of: _Scored, stage: NDArray[np.int64]) -> list[CaseScore]:
     probability = of.answers.classes["stage"]
     expected = probability @ np.arange(probability.shape[1])
-    return [_ranked(of, "concordance", stage, np.ones(len(stage), dtype=bool), -expected, stages=True),
-            *_right(of, "accuracy", stage, probability)]  # fmt: skip
+    beside = None if of.volume is None else bootstrap(ordinal_c_index, [stage, of.volume], of.patients)
+    ranked = bootstrap(ordinal_c_index, [stage, expected], of.patients)
+    return [
+        CaseScore(name="concordance", value=ranked, cases=len(stage), baseline=VOLUME * bool(beside), baseline_value=beside),
+        *_right(of, "", stage, probability),
+    ]
 
 
 def _survived(of: _Scored, time: NDArray, event: NDArray[np.bool_]) -> list[CaseScore]:
+    """A larger lesion has the earlier event: its volume is a risk as it is."""
     assert of.answers.risk is not None
-    return [_ranked(of, "C index", time, event, of.answers.risk, stages=False)]
+    value = bootstrap(mean_c_index, [time, event, of.answers.risk, of.fold], of.patients)
+    beside = None if of.volume is None else bootstrap(mean_c_index, [time, event, of.volume, of.fold], of.patients)
+    return [CaseScore(name="C index", value=value, cases=len(time), baseline=VOLUME * bool(beside), baseline_value=beside)]
 
 
-def _ranked(of: _Scored, name: str, time: NDArray, event: NDArray, risk: NDArray, *, stages: bool) -> CaseScore:
-    """Concordance; of stages over all pairs, of survival within folds, as each fold's risk has a scale of its own."""
-    strata = np.zeros(len(time)) if stages else of.fold
-
-    def by(score: NDArray) -> Callable[[NDArray[np.int64]], float]:
-        return lambda rows: concordance(time[rows], event[rows], score[rows], strata[rows])
-
-    if of.volume is None:
-        return _score(of, name, by(risk))
-    # A larger lesion has the higher stage, and the earlier event.
-    return _score(of, name, by(risk), VOLUME, by(-of.volume if stages else of.volume))
+def mean_c_index(time: NDArray, event: NDArray, risk: NDArray, fold: NDArray) -> float:
+    """The mean of Harrell's C over folds in which a pair is known: risks of models trained apart have no common scale."""
+    each = np.array([c_index(time[fold == n], event[fold == n], risk[fold == n]) for n in np.unique(fold)])
+    return float(np.nanmean(each)) if not np.isnan(each).all() else float("nan")
 
 
 def _right(
     of: _Scored, name: str, truth: NDArray[np.int64], probability: NDArray, known: NDArray[np.int64] | None = None
 ) -> list[CaseScore]:
     """Accuracy and macro F1 beside those of the class that is most frequent in what each fold's model was trained on."""
-    said, usual = probability.argmax(axis=1), _usual(of, truth, known)
-    rows_of = np.arange(len(truth)) if known is None else known
-    clusters = [of.patients[row] for row in rows_of.tolist()]
-    pair = truth[rows_of], said[rows_of], usual[rows_of]
-    label = name if name == "accuracy" else f"{name} accuracy"
-    other = "macro F1" if name == "accuracy" else f"{name} macro F1"
-    found = []
-    for title, statistic in ((label, _accuracy), (other, _macro_f1)):
-        value, beside = (
-            bootstrapped_rows(lambda rows, s=statistic, a=answer: s(pair[0][rows], a[rows]), clusters)  # type: ignore[misc]
-            for answer in pair[1:]
+    rows = np.arange(len(truth)) if known is None else known
+    said, usual = probability.argmax(axis=1)[rows], _usual(of, truth, rows)[rows]
+    clusters = [of.patients[row] for row in rows.tolist()]
+    return [
+        CaseScore(
+            name=f"{name}{title}", cases=len(rows), baseline=MAJORITY,
+            value=bootstrap(statistic, [truth[rows], said], clusters),
+            baseline_value=bootstrap(statistic, [truth[rows], usual], clusters),
         )
-        found.append(CaseScore(name=title, value=value, cases=len(rows_of), baseline=MAJORITY, baseline_value=beside))
-    return found
+        for title, statistic in (("accuracy", _accuracy), ("macro F1", _macro_f1))
+    ]  # fmt: skip
 
 
-def _usual(of: _Scored, truth: NDArray[np.int64], known: NDArray[np.int64] | None) -> NDArray[np.int64]:
-    counted = np.zeros(len(truth), dtype=bool)
-    counted[slice(None) if known is None else known] = True
+def _usual(of: _Scored, truth: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For each case the most frequent class among the known ones of the other folds."""
+    counted = np.isin(np.arange(len(truth)), known)
     found = np.zeros(len(truth), dtype=np.int64)
     for fold in np.unique(of.fold):
         others = truth[(of.fold != fold) & counted]
@@ -162,20 +160,4 @@ def _accuracy(truth: NDArray, said: NDArray) -> float:
 
 
 def _macro_f1(truth: NDArray, said: NDArray) -> float:
-    """The mean over the classes that occur of 2 TP / (2 TP + FP + FN)."""
-    classes = np.unique(truth)
-    hits = [2 * np.sum((truth == c) & (said == c)) / (np.sum(truth == c) + np.sum(said == c)) for c in classes]
-    return float(np.mean(hits))
-
-
-def _score(
-    of: _Scored, name: str, statistic: Callable[[NDArray[np.int64]], float], baseline: str = "",
-    beside: Callable[[NDArray[np.int64]], float] | None = None,
-) -> CaseScore:  # fmt: skip
-    return CaseScore(
-        name=name,
-        value=bootstrapped_rows(statistic, of.patients),
-        cases=len(of.rows),
-        baseline=baseline,
-        baseline_value=bootstrapped_rows(beside, of.patients) if beside else None,
-    )
+    return macro_f1(truth.tolist(), said.tolist())
