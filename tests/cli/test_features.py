@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from panlesion.cli.main import app
 from panlesion.ct.nifti import write_labels, write_volume
 from panlesion.ct.volume import LabelMap, Volume, standard_grid
-from panlesion.nets.checkpoint import load_model, save_checkpoint
+from panlesion.nets.channels import with_channels
+from panlesion.nets.checkpoint import load_checkpoint, load_model, save_checkpoint
 from panlesion.nets.classes import pan_tumour_classes
 from panlesion.nets.model import Model, ModelInfo
 from panlesion.nets.preset import Preset
@@ -133,3 +134,11 @@ app(["features", "ct.nii.gz", "--checkpoint", "nano", "-o", {str(tmp_path / "x.c
     assert result.returncode == 1
     assert "pip install 'panlesion[model]'" in result.stderr
     assert "torch is not installed" in result.stderr
+
+
+def test_a_network_of_two_images_gives_no_vector_of_one(folder):
+    wide = with_channels(load_checkpoint(folder / "model.safetensors"), 2)
+    save_checkpoint(folder / "wide.safetensors", wide)
+    done = run(folder, "a.nii.gz", "-o", "wide.csv", model="wide.safetensors")
+    assert done.exit_code == 1
+    assert "takes 2 images of a case" in " ".join(done.output.split())

@@ -94,6 +94,8 @@ def features(
 
 
 def _model(checkpoint: str, device: str) -> "Model":
+    from panlesion.errors import CheckpointError
+
     # This import is the one that says so where the model extra is not installed.
     from panlesion.nets.checkpoint import load_model
 
@@ -108,7 +110,12 @@ def _model(checkpoint: str, device: str) -> "Model":
         raise typer.BadParameter(f"{device!r} is no device; use cpu, cuda, cuda:1 or {AUTO}", param_hint="--device") from error
     if where.type == "cuda" and (where.index or 0) >= torch.cuda.device_count():
         raise typer.BadParameter(f"{device!r} is not there; {torch.cuda.device_count()} GPUs are", param_hint="--device")
-    return load_model(checkpoint).to(where)
+    model = load_model(checkpoint)
+    if model.info.in_channels > 1:
+        raise CheckpointError(
+            f"{checkpoint} takes {model.info.in_channels} images of a case, features are those of one; give another checkpoint"
+        )
+    return model.to(where)
 
 
 def _rows(model: "Model", cts: Sequence[Path], masks: Sequence[Path], label: int, crop: int) -> tuple[list[Row], list[str]]:
