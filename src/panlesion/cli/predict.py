@@ -85,10 +85,7 @@ def predict(
     from panlesion.nets.case_answer import check_segments
     from panlesion.nets.checkpoint import load_model
 
-    if organs is not None and len(cts) > 1:
-        raise typer.BadParameter("an organ map belongs to one CT; predict them one by one", param_hint="--organs")
-    if prior is not None and len(cts) > 1:
-        raise typer.BadParameter("a prior study belongs to one CT; predict them one by one", param_hint="--prior")
+    _refuse_several(cts, organs, prior)
     if organ_labels not in set(OrganNumbering):
         raise typer.BadParameter(f"{organ_labels!r}; use v1 or v2", param_hint="--organ-labels")
     try:
@@ -108,12 +105,21 @@ def predict(
         modality=modality,
     )
     chosen = _engine(model, engine, threads)
-    failures = _predict_all(cases, out, model, settings, chosen, overwrite=overwrite)
+    _tell_failures(_predict_all(cases, out, model, settings, chosen, overwrite=overwrite), len(cases))
+
+
+def _refuse_several(cts: Sequence[Path], organs: Path | None, prior: Path | None) -> None:
+    for given, what, hint in ((organs, "an organ map", "--organs"), (prior, "a prior study", "--prior")):
+        if given is not None and len(cts) > 1:
+            raise typer.BadParameter(f"{what} belongs to one CT; predict them one by one", param_hint=hint)
+
+
+def _tell_failures(failures: Sequence[str], cases: int) -> None:
     for failure in failures:
         console.print(Text(failure, style="red"), soft_wrap=True)
     if failures:
-        console.print(Text(f"{len(failures)} of {len(cases)} CTs failed", style="red"))
-        raise typer.Exit(EXIT_NONE if len(failures) == len(cases) else EXIT_SOME)
+        console.print(Text(f"{len(failures)} of {cases} CTs failed", style="red"))
+        raise typer.Exit(EXIT_NONE if len(failures) == cases else EXIT_SOME)
 
 
 def _point(
