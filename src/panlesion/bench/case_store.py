@@ -87,19 +87,20 @@ class CaseStore(Sequence[LabelledCT]):
     @cached_property
     def _maps(self) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
         total = _total(self.entries)
-        maps = []
-        for name, kind in ((HU, np.int16), (LABELS, np.uint8)):
-            path, wanted = self.folder / name, total * np.dtype(kind).itemsize
-            held = path.stat().st_size if path.exists() else 0
-            if held != wanted:
-                raise StoreError(
-                    f"{path} has {held} bytes, its index says {wanted}; remove {self.folder}, it is made again from the data"
-                )
-            maps.append(np.memmap(path, dtype=kind, mode="r"))
-        return maps[0], maps[1]
+        return self._mapped(HU, total, np.dtype(np.int16)), self._mapped(LABELS, total, np.dtype(np.uint8))
+
+    def _mapped(self, name: str, total: int, kind: np.dtype) -> NDArray:
+        path, wanted = self.folder / name, total * kind.itemsize
+        held = path.stat().st_size if path.exists() else 0
+        if held != wanted:
+            raise StoreError(
+                f"{path} has {held} bytes, its index says {wanted}; remove {self.folder}, it is made again from the data"
+            )
+        return np.memmap(path, dtype=kind, mode="r")
 
     def _open(self, entry: StoredCase) -> LabelledCT:
-        hu, labels = (one[entry.first : entry.first + entry.voxels].reshape(entry.shape) for one in self._maps)
+        part = slice(entry.first, entry.first + entry.voxels)
+        hu, labels = self._maps[0][part].reshape(entry.shape), self._maps[1][part].reshape(entry.shape)
         grid = Grid(shape=entry.shape, affine=np.array(entry.affine))
         return LabelledCT(
             id=entry.id, patient=entry.patient, ct=Volume(hu=hu, grid=grid), label=LabelMap(labels=labels, grid=grid)

@@ -16,7 +16,7 @@ TASKS_FILE, NUMBERS_FILE, DATA_FILE = "paper_tasks.csv", "paper_numbers.csv", "p
 FULL_ERROR, FEW_SHOT_ERROR = 0.005, 0.01
 """How far a digitised number may be off."""
 PRIVATE = "private: not published"
-_UNKNOWN, _AT_MOST = "?", "<="
+_UNKNOWN, _AT_MOST, _OWN = "?", "<=", "own_"
 
 
 class Group(StrEnum):
@@ -113,12 +113,18 @@ class PaperData:
         """Whether nobody but the authors has it, so that a user brings data of his own."""
         return self.licence == PRIVATE
 
+    @property
+    def own(self) -> bool:
+        """Whether a user lays it out himself, for want of a public dataset in a layout of its own."""
+        return self.id.startswith(_OWN)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PaperTask:
     """One task. `n` is the paper's number of cases; `type` the pretrained lesion a network starts from, empty for any.
 
-    `spacing_mm` is ours, the paper's is not published. `see` names rows of ours that measure the like on other data.
+    `lesion` is the class of the data's labels that counts, empty for all that are lesions. `spacing_mm` is ours, the paper's is
+    not published. `see` names rows of ours that measure the like on other data.
     """
 
     id: str
@@ -128,6 +134,7 @@ class PaperTask:
     n: int | None
     protocol: str
     type: str
+    lesion: str
     spacing_mm: float | None
     see: tuple[str, ...]
     numbers: tuple[Published, ...] = field(default=())
@@ -175,6 +182,6 @@ def paper_tasks() -> Mapping[str, PaperTask]:
 def _task(line: Mapping[str, str], numbers: tuple[Published, ...]) -> PaperTask:
     return PaperTask(
         id=line["id"], group=Group(line["group"]), title=line["title"], data=paper_data()[line["data"]],
-        n=int(line["n"]) if line["n"] else None, protocol=line["protocol"], type=line["type"],
+        n=int(line["n"]) if line["n"] else None, protocol=line["protocol"], type=line["type"], lesion=line["lesion"],
         spacing_mm=float(line["spacing_mm"]) if line["spacing_mm"] else None, see=tuple(line["see"].split()), numbers=numbers,
     )  # fmt: skip

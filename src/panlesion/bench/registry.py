@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
 
-from panlesion.bench import untouched
+from panlesion.bench import nodule_attributes, untouched
 from panlesion.bench.few_shot_table import run_task
-from panlesion.bench.nodule_attributes import run_nodule_attributes
+from panlesion.bench.paper import paper_tasks
+from panlesion.bench.paper_rows import FEW_SHOT_CHOICES, paper_rows
 from panlesion.bench.protocol import BenchRow, Dataset, Protocol
 from panlesion.bench.task import Arm, BenchTask
 from panlesion.bench.unadapted import run_phantoms, run_real, run_synthetic_attributes
@@ -25,7 +26,6 @@ LIDC = BenchTask(
     baselines=(Arm.BALL, Arm.THRESHOLD),
     reserved=20,
 )
-FEW_SHOT_CHOICES = frozenset({"shots", "seeds", "steps", "arms", "spacing", "cases", "workers"})
 
 STS_DATA = Dataset(
     folders=("sts",),
@@ -61,14 +61,14 @@ def _few_shot(task: BenchTask, title: str, data: Dataset) -> BenchRow:
     )
 
 
-_ROWS = (
+_OURS = (
     _few_shot(STS, "Soft-tissue sarcoma on plain CT", STS_DATA),
     _few_shot(LIDC, "Lung nodules", LIDC_DATA),
     BenchRow(
-        id="lidc-attributes",
+        id=nodule_attributes.ROW,
         title="Margin, texture and spiculation of lung nodules against radiologists",
         protocol=Protocol.ATTRIBUTES,
-        run=partial(run_nodule_attributes, LIDC.folder),
+        run=partial(nodule_attributes.run_nodule_attributes, LIDC.folder),
         takes=frozenset({"arms", "cases"}),
         data=LIDC_DATA,
     ),
@@ -95,4 +95,4 @@ _ROWS = (
         takes=frozenset({"cases", "workers"}),
     ),
 )
-ROWS: Mapping[str, BenchRow] = MappingProxyType({row.id: row for row in _ROWS})
+ROWS: Mapping[str, BenchRow] = MappingProxyType({row.id: row for row in _OURS} | paper_rows(paper_tasks(), {}))

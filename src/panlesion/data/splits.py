@@ -51,7 +51,9 @@ def fold_splits(patients: Sequence[str], *, folds: int) -> list[FewShotSplit]:
         raise ValueError(f"{len(names)} patients in {folds} folds; there must be 2 folds or more, and a patient for each")
     order = [names[int(n)] for n in np.random.default_rng(0x666F6C64).permutation(len(names))]
     return [
-        FewShotSplit(seed=fold, test=tuple(order[fold::folds]), train=tuple(n for at, n in enumerate(order) if at % folds != fold))
+        FewShotSplit(
+            seed=fold, test=tuple(order[fold::folds]), train=tuple(n for at, n in enumerate(order) if at % folds != fold)
+        )
         for fold in range(folds)
     ]
 
