@@ -44,7 +44,7 @@ def test_what_could_not_be_read_and_what_is_but_a_bound_stay_so():
     rivals = [str(one.rival) for one in TASKS["gastric_cancer-few"].numbers]
     assert rivals == ["?", "?", "0.24", "0.38", "0.46"]
     bone = TASKS["bone_metastasis-few"].numbers[0].rival
-    assert (bone.value, bone.at_most, str(bone)) == (0.12, True, "≤ 0.12")
+    assert (bone.value, bone.at_most, str(bone)) == (0.12, True, "≤0.12")
     assert TASKS["gallbladder-detection"].published("accuracy", None).rival.value is None
     assert TASKS["mri-transfer"].numbers == ()
 

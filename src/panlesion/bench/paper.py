@@ -54,10 +54,11 @@ GROUP_TITLES: Mapping[Group, str] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A number as it was published: `value` is None where nobody could read it; `at_most` where only a bound is known."""
+    """A number as it was published, in its `digits`: `value` is None where nobody could read it; `at_most` where a bound is known."""
 
     value: float | None
     at_most: bool = False
+    digits: int = 2
 
     @classmethod
     def parsed(cls, text: str) -> "Figure":
@@ -71,12 +72,12 @@ class Figure:
         value = float(text.removeprefix(_AT_MOST))
         if not 0 <= value <= 1:
             raise ValueError(f"{text} is no number from 0 to 1, no bound such as <=0.12 and not ?")
-        return cls(value=value, at_most=text.startswith(_AT_MOST))
+        return cls(value=value, at_most=text.startswith(_AT_MOST), digits=len(text.partition(".")[2]))
 
     def __str__(self) -> str:
         if self.value is None:
             return _UNKNOWN
-        return f"{'≤ ' if self.at_most else ''}{self.value:.3f}".removesuffix("0")
+        return f"{'≤' if self.at_most else ''}{self.value:.{self.digits}f}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,16 +47,17 @@ def _row(task: PaperTask, sources: Mapping[str, Source]) -> BenchRow | None:
     if task.group is Group.LESION_FREE and source is not None:
         return BenchRow(
             id=task.id, title=task.title, protocol=Protocol.LESION_FREE, takes=frozenset({"cases"}),
-            run=partial(run_lesion_free, task.id, task.data.folder, source), data=_dataset(task, partial(_ids, source)),
+            run=partial(run_lesion_free, task.id, task.data.folder, source), data=_dataset(task, partial(_ids, source), source),
         )  # fmt: skip
     reader = _reader(task, source)
     if task.group not in SEGMENTS or reader is None:
         return None
     few = task.group in {Group.FEW_SHOT, Group.MRI}
+    title = task.title + {Group.FULL: ", all data", Group.FEW_SHOT: ", few shots"}.get(task.group, "")
     run = partial(run_task, bench_task(task, reader), plan=few_shot_plan() if few else fold_plan())
     return BenchRow(
-        id=task.id, title=task.title, protocol=Protocol.FEW_SHOT if few else Protocol.FOLDS, run=run,
-        takes=FEW_SHOT_CHOICES if few else FOLD_CHOICES, data=_dataset(task, reader.ids),
+        id=task.id, title=title, protocol=Protocol.FEW_SHOT if few else Protocol.FOLDS, run=run,
+        takes=FEW_SHOT_CHOICES if few else FOLD_CHOICES, data=_dataset(task, reader.ids, source),
     )  # fmt: skip
 
 
@@ -81,8 +82,9 @@ def _ids(source: Source, root: Path) -> tuple[str, ...]:
     return tuple(case.id for case in source.find(root))
 
 
-def _dataset(task: PaperTask, ids: Callable[[Path], Sequence[str]]) -> Dataset:
-    data = task.data
+def _dataset(task: PaperTask, ids: Callable[[Path], Sequence[str]], source: Source | None = None) -> Dataset:
+    """What the row wants; a source's own words where there is one."""
+    data, said = task.data, source or task.data
     return Dataset(
-        folders=(data.folder,), source=f"{data.title}, {data.licence}", get=data.get, layout=data.layout, ids=ids
+        folders=(data.folder,), source=f"{data.title}, {said.licence}", get=said.get, layout=said.layout, ids=ids
     )  # fmt: skip

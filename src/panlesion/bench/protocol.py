@@ -128,15 +128,9 @@ class BenchRow:
         """Run the row and leave its tables in `table.md`, their numbers in `scores.json` and what was said in `predictions.csv`.
 
         Raises:
-            ValueError: A choice that the row does not take.
-            StoreError: Its data are missing.
+            ValueError, StoreError: As `check`.
         """
-        refused = [name for name in asked.choices.given() if name not in self.takes]
-        if refused:
-            takes = ", ".join(f"--{name}" for name in sorted(self.takes)) or "no choice"
-            raise ValueError(f"{self.id} ({self.protocol}) takes no --{' or --'.join(refused)}; it takes {takes}")
-        if self.data is not None:
-            self.data.check(asked.root)
+        self.check(asked)
         asked.out.mkdir(parents=True, exist_ok=True)
         tables = self.run(asked, watch)
         if made := self._made(asked.root):
@@ -154,6 +148,20 @@ class BenchRow:
         if said := [one for table in tables for one in table.said]:
             write_predictions(asked.out, said)
         return tables
+
+    def check(self, asked: Asked) -> None:
+        """See before anything runs that it can.
+
+        Raises:
+            ValueError: A choice that the row does not take.
+            StoreError: Its data are missing.
+        """
+        refused = [name for name in asked.choices.given() if name not in self.takes]
+        if refused:
+            takes = ", ".join(f"--{name}" for name in sorted(self.takes)) or "no choice"
+            raise ValueError(f"{self.id} ({self.protocol}) takes no --{' or --'.join(refused)}; it takes {takes}")
+        if self.data is not None:
+            self.data.check(asked.root)
 
     def _made(self, root: Path) -> Path | None:
         folders = self.data.folders if self.data is not None else ()
