@@ -1,1 +1,1 @@
-"""Stand-ins of public datasets: any annotated CTs written in a dataset's published layout, for tests and dry runs."""
+"""Writers of drawn cases in the layouts of public datasets, so that what reads those can be run without them."""

@@ -11,8 +11,9 @@ from pydicom.pixels.utils import pack_bits
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from panlesion.ct.modality import Modality
-from panlesion.ct.volume import Grid, Volume
+from panlesion.ct.volume import Grid, LabelMap, Volume
 from panlesion.data.sources.dicom_seg_read import SEG_CLASS
+from panlesion.data.sources.labelled_ct import LabelledCT
 from panlesion.data.sources.rtstruct import RTSTRUCT_CLASS
 from panlesion.data.standins._loops import loops
 
@@ -46,15 +47,14 @@ def write_series(
     study: str = "1",
     number: int = 1,
     modality: Modality = Modality.CT,
-    name: Callable[[int], str] = "1-{:03d}.dcm".format,
+    name: Callable[[int], str] = lambda k: f"1-{k + 1:03d}.dcm",
     description: str = "stand-in",
 ) -> Series:
-    """Write a volume as one image per slice, named by their number from 1; the files' order is that of k.
+    """Write a volume as one image per slice, named by their k.
 
-    The array axes must be right-handed, as those of a DICOM scan are. An MR gets its values + 1024 as brightness.
+    The array axes must be right-handed, as those of a DICOM scan are. The values of an MR are stored as they are.
     """
-    axes = volume.grid.affine[:3, :3] / np.array(volume.grid.spacing_mm)
-    if np.linalg.det(axes) < 0:
+    if np.linalg.det(volume.grid.affine[:3, :3]) < 0:
         raise ValueError(f"axes {volume.grid.axes} are left-handed; a DICOM scan has right-handed ones, such as LPS")
     series = Series(
         patient=patient,
@@ -68,11 +68,28 @@ def write_series(
     for k in range(volume.grid.shape[2]):
         ds = _image(series, k, modality)
         ds.SeriesNumber, ds.SeriesDescription, ds.InstanceNumber = number, description, k + 1
-        if modality is Modality.CT:
-            ds.RescaleSlope, ds.RescaleIntercept, ds.RescaleType = 1, -_OFFSET_HU, "HU"
-        _set_pixels(ds, (volume.hu[:, :, k].T.astype(np.int32) + _OFFSET_HU).clip(0).astype("<u2"))
-        save(ds, folder / name(k + 1))
+        offset = _OFFSET_HU if modality is Modality.CT else 0
+        if offset:
+            ds.RescaleSlope, ds.RescaleIntercept, ds.RescaleType = 1, -offset, "HU"
+        _set_pixels(ds, (volume.hu[:, :, k].T.astype(np.int32) + offset).clip(0).astype("<u2"))
+        save(ds, folder / name(k))
     return series
+
+
+def right_handed(case: LabelledCT) -> LabelledCT:
+    """The same voxels on right-handed array axes, the first turned round where it must be."""
+    if np.linalg.det(case.ct.grid.affine[:3, :3]) > 0:
+        return case
+    affine = case.ct.grid.affine.copy()
+    affine[:3, 3] += affine[:3, 0] * (case.ct.grid.shape[0] - 1)
+    affine[:3, 0] *= -1
+    grid = Grid(shape=case.ct.grid.shape, affine=affine)
+    return LabelledCT(
+        id=case.id,
+        patient=case.patient,
+        ct=Volume(hu=case.ct.hu[::-1], grid=grid),
+        label=LabelMap(labels=case.label.labels[::-1], grid=grid),
+    )
 
 
 def write_masks(folder: Path, mask: NDArray[np.bool_], series: Series, name: Callable[[int], str]) -> None:
@@ -84,7 +101,7 @@ def write_masks(folder: Path, mask: NDArray[np.bool_], series: Series, name: Cal
         ds.SeriesInstanceUID = uid_of(series.series, folder.name)
         ds.InstanceNumber = k + 1
         _set_pixels(ds, np.where(mask[:, :, k].T, np.uint8(255), np.uint8(0)))
-        save(ds, folder / name(k + 1))
+        save(ds, folder / name(k))
 
 
 def write_structures(path: Path, series: Series, regions: Mapping[str, NDArray[np.bool_]], *, number: int = 9) -> None:
