@@ -37,7 +37,7 @@ def root(tmp_path, monkeypatch):
 
 def test_every_row_is_listed_with_its_protocol_and_data():
     _, said = run("bench", "list")
-    for word in ("sts", "lidc", "phantoms", "real", "attributes", "--shots", "sarcoma"):
+    for word in ("sts", "lidc", "phantoms", "real", "attributes", "kidney_tumor-few", "sarcoma"):
         assert word in said
 
 

@@ -37,8 +37,11 @@ class SourceReader:
     skip: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        if not self.keep or (unknown := [name for name in self.keep if name not in self.source.classes]):
-            raise ValueError(f"{self.source.id} has the classes {', '.join(self.source.classes)}; keep is {unknown or 'empty'}")
+        if not self.keep or not set(self.keep) <= set(self.source.classes):
+            raise ValueError(
+                f"keep is {', '.join(self.keep) or 'empty'}; it must name classes of {self.source.id}: "
+                f"{', '.join(self.source.classes) or 'there are none'}"
+            )
 
     def ids(self, root: Path) -> tuple[str, ...]:
         """Names of all cases.

@@ -49,8 +49,8 @@ def _row(task: PaperTask, sources: Mapping[str, Source]) -> BenchRow | None:
             id=task.id, title=task.title, protocol=Protocol.LESION_FREE, takes=frozenset({"cases"}),
             run=partial(run_lesion_free, task.id, task.data.folder, source), data=_dataset(task, partial(_ids, source), source),
         )  # fmt: skip
-    reader = _reader(task, source)
-    if task.group not in SEGMENTS or reader is None:
+    reader = _reader(task, source) if task.group in SEGMENTS else None
+    if reader is None:
         return None
     few = task.group in {Group.FEW_SHOT, Group.MRI}
     title = task.title + {Group.FULL: ", all data", Group.FEW_SHOT: ", few shots"}.get(task.group, "")

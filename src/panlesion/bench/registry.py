@@ -12,6 +12,7 @@ from panlesion.bench.protocol import BenchRow, Dataset, Protocol
 from panlesion.bench.task import Arm, BenchTask
 from panlesion.bench.unadapted import run_phantoms, run_real, run_synthetic_attributes
 from panlesion.data.sources import lidc_nodules, sts
+from panlesion.data.sources.registry import SOURCES
 from panlesion.lesion.taxonomy import LesionType
 from panlesion.nets.classes import OTHER_MASS
 
@@ -95,4 +96,4 @@ _OURS = (
         takes=frozenset({"cases", "workers"}),
     ),
 )
-ROWS: Mapping[str, BenchRow] = MappingProxyType({row.id: row for row in _OURS} | paper_rows(paper_tasks(), {}))
+ROWS: Mapping[str, BenchRow] = MappingProxyType({row.id: row for row in _OURS} | paper_rows(paper_tasks(), SOURCES))

@@ -7,15 +7,22 @@ from types import MappingProxyType
 from panlesion.data.sources import (
     abdomenatlas,
     atlas_liver,
+    chaos,
     covid1920,
     flare23,
+    ircadb,
     kits23,
+    lidc_idri,
     lidc_nodules,
     liver_hcc_seg,
     msd,
     nnunet,
+    nsclc_radiomics,
     pancreas_ct,
+    rider_lung,
+    soft_tissue_sarcoma,
     sts,
+    tcga_blca,
 )
 from panlesion.data.sources.source import Source
 
@@ -36,7 +43,13 @@ _NIFTI = (
 )
 _MR = (atlas_liver.ATLAS_LIVER, liver_hcc_seg.LIVER_HCC_SEG, sts.STS_MR)
 _DICOM: tuple[Source, ...] = (
-    # one line for each source that is read from DICOM
+    *chaos.SOURCES,
+    ircadb.SOURCE,
+    rider_lung.SOURCE,
+    nsclc_radiomics.SOURCE,
+    tcga_blca.SOURCE,
+    lidc_idri.SOURCE,
+    soft_tissue_sarcoma.SOURCE,
 )
 
 SOURCES: Mapping[str, Source] = MappingProxyType({source.id: source for source in (*_NIFTI, *_DICOM, *_MR)})

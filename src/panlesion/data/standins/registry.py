@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from panlesion.data.sources import msd
 from panlesion.data.sources.labelled_ct import LabelledCT
-from panlesion.data.standins import nifti, pancreas_ct
+from panlesion.data.standins import chaos, ircadb, lidc_idri, nifti, pancreas_ct, tcia
 
 Write = Callable[[Path, Sequence[LabelledCT]], Path]
 
@@ -26,7 +26,13 @@ STANDINS: Mapping[str, Write] = MappingProxyType(
         "abdomenatlas": nifti.write_abdomenatlas,
         "abdomenatlas_lesion_free": nifti.write_abdomenatlas,
         "pancreas_ct": pancreas_ct.write_pancreas_ct,
-        # one line for each source that is read from DICOM
+        "chaos_ct": chaos.write_chaos_ct,
+        "ircadb": ircadb.write_ircadb,
+        "rider_lung": tcia.write_rider_lung,
+        "nsclc_radiomics": tcia.write_nsclc_radiomics,
+        "tcga_blca": tcia.write_tcga_blca,
+        "lidc_idri": lidc_idri.write_lidc_idri,
+        "soft_tissue_sarcoma": tcia.write_soft_tissue_sarcoma,
         "atlas_liver": nifti.write_atlas_liver,
         "liver_hcc_seg": nifti.write_liver_hcc_seg,
         "sts_mr": partial(nifti.write_sts, stem="mr_t1"),
