@@ -1,7 +1,8 @@
-"""Segmentation from few shots or in folds: how much a pretrained network gains over one from scratch on the same annotated CTs.
+"""Segmentation from few shots or in folds: how much a pretrained network gains over one from scratch on the same CTs.
 
-Cases are read once, into files of the results' folder, and never sit in memory together. Every arm sees the same patients, steps and augmentation. Results are rows in a file; what is there is not run again. Jobs share
-nothing and use one thread each, so neither the number of workers nor an interruption changes a row.
+Cases are read once, into files of the results' folder, and never sit in memory together. Every arm sees the same
+patients, steps and augmentation. Results are rows in a file; what is there is not run again. Jobs share nothing and use one
+thread each, so neither the number of workers nor an interruption changes a row.
 """
 
 import json

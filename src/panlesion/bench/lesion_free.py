@@ -12,8 +12,9 @@ from panlesion.bench.case_readers import NOT_ANNOTATED
 from panlesion.bench.protocol import Asked, Table, Watch
 from panlesion.bench.rows import append_line, claim_folder, fingerprint, read_lines
 from panlesion.bench.scores import scored
+from panlesion.ct.modality import Modality
 from panlesion.ct.standardise import standardise
-from panlesion.data.sources.source import FoundCase, Modality, Source
+from panlesion.data.sources.source import FoundCase, Source
 from panlesion.errors import StoreError, about
 from panlesion.infer.findings import OVERLAP, find_lesions
 from panlesion.infer.operating import operating_point

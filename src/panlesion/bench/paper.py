@@ -54,7 +54,7 @@ GROUP_TITLES: Mapping[Group, str] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A number as it was published, in its `digits`: `value` is None where nobody could read it; `at_most` where a bound is known."""
+    """A number as published, in its `digits`: `value` is None where nobody could read it; `at_most` where it is a bound."""
 
     value: float | None
     at_most: bool = False

@@ -1,4 +1,4 @@
-"""Rows that run the paper's tasks: on a public dataset through its `Source`, or on a user's own data in place of the authors'."""
+"""Rows that run the paper's tasks: on a public dataset through its `Source`, or on a user's own data for the authors'."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace

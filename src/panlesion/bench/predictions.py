@@ -1,4 +1,4 @@
-"""What every arm said of every case, in a folder for results: `predictions.csv`, from which ROC and survival curves are drawn."""
+"""What every arm said of every case: `predictions.csv` of a folder for results, for ROC and survival curves."""
 
 import csv
 import io

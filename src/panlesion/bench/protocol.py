@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
 
+from panlesion.bench.about import About, network_facts, write_about
 from panlesion.bench.predictions import Said, write_predictions
 from panlesion.bench.scores import Score, write_scores
 from panlesion.bench.task import Arm
@@ -125,7 +126,7 @@ class BenchRow:
     data: Dataset | None = None
 
     def measure(self, asked: Asked, watch: Watch) -> Sequence[Table]:
-        """Run the row and leave its tables in `table.md`, their numbers in `scores.json` and what was said in `predictions.csv`.
+        """Run the row and leave its tables in `table.md`, numbers in `scores.json` and what was said in `predictions.csv`.
 
         Raises:
             ValueError, StoreError: As `check`.
@@ -133,7 +134,8 @@ class BenchRow:
         self.check(asked)
         asked.out.mkdir(parents=True, exist_ok=True)
         tables = self.run(asked, watch)
-        if made := self._made(asked.root):
+        made = self._made(asked.root)
+        if made:
             note = (
                 f"{made} says that these are stand-ins, drawn to see the row run: its numbers mean nothing and are not quoted."
             )
@@ -145,6 +147,7 @@ class BenchRow:
             ]
         write_text(asked.out / TABLE, self._page(asked, tables))
         write_scores(asked.out, [score for table in tables for score in table.scores])
+        write_about(asked.out, self._about(asked, made=made is not None))
         if said := [one for table in tables for one in table.said]:
             write_predictions(asked.out, said)
         return tables
@@ -162,6 +165,14 @@ class BenchRow:
             raise ValueError(f"{self.id} ({self.protocol}) takes no --{' or --'.join(refused)}; it takes {takes}")
         if self.data is not None:
             self.data.check(asked.root)
+
+    def _about(self, asked: Asked, *, made: bool) -> About:
+        chosen = {name: getattr(asked.choices, name) for name in asked.choices.given()}
+        data = self.data.source if self.data is not None else "drawn when run"
+        return About(
+            row=self.id, title=self.title, protocol=str(self.protocol), data=data,
+            checkpoint=asked.checkpoint, choices=chosen, stand_in=made, **network_facts(asked.checkpoint),
+        )  # fmt: skip
 
     def _made(self, root: Path) -> Path | None:
         folders = self.data.folders if self.data is not None else ()

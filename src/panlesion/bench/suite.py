@@ -205,8 +205,8 @@ def page(ran: Sequence[Ran], out: Path) -> str:
     there = [one for one in ran if one.ended in {Ended.DONE, Ended.KEPT}]
     lines = [
         "# Results",
-        "Intervals are 95 %; n and what is resampled stand with each. Every row was run with quick settings: what they leave out "
-        "stands beside it. The seeds are the repetitions' numbers, 0 and on: the same command gives the same numbers.",
+        "Intervals are 95 %; n and what is resampled stand with each. Every row was run with quick settings: what they "
+        "leave out stands beside it. Seeds are the repetitions' numbers, 0 and on: the same command gives the same numbers.",
         "| row | minutes | left out | |\n|---|---|---|---|\n"
         + "\n".join(
             f"| {_linked(one)} | {one.minutes:.1f} | {one.less} | {_told(one)} |"

@@ -50,9 +50,10 @@ def _of_task(task: PaperTask, row: BenchRow | None, root: Path, states: dict[int
     else:
         ready, here = False, "no runner yet"
     return Line(
-        id=task.id, group=task.group, title=task.title, n=task.n, protocol=task.protocol, published=published(task),
-        data=f"{task.data.folder}/: {'your own' if task.data.private else task.data.title}", runner=row is not None, ready=ready, here=here,
-        see=task.see,
+        id=task.id, group=task.group, see=task.see, title=task.title, n=task.n, protocol=task.protocol,
+        published=published(task),
+        data=f"{task.data.folder}/: {'your own' if task.data.private else task.data.title}",
+        runner=row is not None, ready=ready, here=here,
     )  # fmt: skip
 
 
@@ -155,7 +156,14 @@ def show(console: Console, lines: Sequence[Line], root: Path) -> None:
             n = "" if line.n is None else str(line.n)
             what = line.title + (f" [see {', '.join(line.see)}]" if line.see else "")
             told = line.published if group is not Group.OURS else line.protocol
-            cells = [line.id, Text(what), n, told, *([Text(line.data)] if wide else []), Text(line.here, style=_style(line))]
+            cells: list[str | Text] = [
+                line.id,
+                Text(what),
+                n,
+                told,
+                *([Text(line.data)] if wide else []),
+                Text(line.here, style=_style(line)),
+            ]
             table.add_row(*cells)
         console.print(table)
     ready, runner = sum(line.ready for line in lines), sum(line.runner for line in lines)
