@@ -35,7 +35,7 @@ def _overview(results: Sequence[Result]) -> Iterator[str]:
         yield _figure(
             plots.radar(spokes),
             "One number a row, 0 in the middle: Dice at most shots, else AUC, else accuracy. Rows without a published number "
-            "leave a gap in the paper's lines. Axes of different rows are not alike: compare along a spoke, not spokes.",
+            "leave a gap in the paper's lines, bounds are drawn where they are. Compare along a spoke: rows are not alike.",
             "Radar of all rows",
         )
     differences = [(result.name, some) for result in results if (some := told_differences(result, few=len(results) < FEW))]

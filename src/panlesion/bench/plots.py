@@ -124,7 +124,7 @@ def radar(spokes: Sequence[Spoke]) -> str:
         axes.set_theta_offset(np.pi / 2)
         axes.set_theta_direction(-1)
         axes.set_xticks(angles, [_wrapped(spoke.name) for spoke in spokes])
-        axes.tick_params(axis="x", pad=14)
+        axes.tick_params(axis="x", pad=20)
         axes.set_ylim(0, 1)
         axes.set_yticks([0.25, 0.5, 0.75, 1], ["0.25", "0.5", "0.75", "1"], color="#555555", fontsize=7)
         axes.set_rlabel_position(180 / len(spokes))
