@@ -155,7 +155,7 @@ def _no_row(task: str | None) -> str:
 
     paper = paper_tasks().get(task or "")
     if paper is None:
-        return f"{task!r} is no row of the table; use one of {', '.join(ROWS)}"
+        return f"{task} is no row of the table; use one of {', '.join(ROWS)}"
     data = paper.data
     return (
         f"{task} ({paper.protocol}) is a task of the paper that no row runs yet. Its data: {data.title} ({data.licence}); get "
