@@ -129,7 +129,7 @@ def test_a_run_shows_its_table_and_leaves_it(root):
         (("made", "--arms", "magic"), "magic is no arm"),
         (("made", "--root", "elsewhere"), "elsewhere/made not found"),
         (("shape-attribute",), "cases.csv with the columns case, patient, image, label, shape"),
-        ((), "None is no row"),
+        ((), "say which row to run, or --suite local"),
         (("--suite", "everything"), "there is local"),
         (("made", "--suite", "local"), "has rows and settings of its own"),
         (("--suite", "local", "--steps", "3"), "give --workers alone"),

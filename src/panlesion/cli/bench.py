@@ -153,7 +153,9 @@ def _no_row(task: str | None) -> str:
     from panlesion.bench.paper import paper_tasks
     from panlesion.bench.registry import ROWS
 
-    paper = paper_tasks().get(task or "")
+    if task is None:
+        return f"say which row to run, or --suite {SUITE}; `panlesion bench list` has the rows"
+    paper = paper_tasks().get(task)
     if paper is None:
         return f"{task} is no row of the table; use one of {', '.join(ROWS)}"
     data = paper.data
