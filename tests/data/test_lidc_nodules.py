@@ -5,7 +5,7 @@ import pytest
 
 from panlesion.ct.nifti import write_labels, write_volume
 from panlesion.ct.volume import Grid, LabelMap, Volume
-from panlesion.data.sources.lidc_nodules import INDEX, Score, read_lidc
+from panlesion.data.sources.lidc_nodules import INDEX, LIDC_NODULES, Score, read_lidc
 from panlesion.errors import ReadError, StoreError
 
 GRID = Grid(shape=(10, 12, 8), affine=np.diag([1.0, 1.0, 1.0, 1.0]))  # R, A, S: not the standard frame
@@ -138,3 +138,14 @@ def test_the_real_index_is_whole(shared_data):
     nodules = list(read_lidc(shared_data / "lidc_nodules", spacing_mm=5.0))
     assert (len(nodules), len({one.patient for one in nodules})) == (125, 98)
     assert sum(bool(one.scores) for one in nodules) == 120
+
+
+def test_as_a_source_each_nodule_keeps_its_own_grid_and_its_scores_are_facts(root):
+    cases = LIDC_NODULES.find(root)
+    assert [case.id for case in cases] == ["a_n0", "a_n1", "b_n0"]
+    assert cases[0].facts["spiculation"] == "1.0"
+    for own, standard in zip(LIDC_NODULES.stream(root), read_lidc(root, spacing_mm=1.0), strict=True):
+        assert own.ct.grid.same_as(GRID)
+        assert (own.id, own.patient, own.readers, own.scores) == (
+            standard.id, standard.patient, standard.readers, standard.scores,
+        )  # fmt: skip
