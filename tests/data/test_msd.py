@@ -38,6 +38,14 @@ def test_the_task_or_the_folder_above_it_may_be_given(tmp_path, task):
     assert set(source.lesions) <= set(source.classes)
 
 
+def test_livers_of_another_set_are_marked(tmp_path):
+    write(tmp_path)
+    for folder in ("imagesTr", "labelsTr"):
+        (tmp_path / "Task03_Liver" / folder / "liver_002.nii.gz").rename(tmp_path / "Task03_Liver" / folder / "liver_47.nii.gz")
+    change(tmp_path, training=[pair(f"./imagesTr/{n}.nii.gz", f"./labelsTr/{n}.nii.gz") for n in ("liver_001", "liver_47")])
+    assert [dict(case.facts) for case in msd.LIVER.find(tmp_path)] == [{}, {"shared_with": "ircadb"}]
+
+
 def test_each_task_refuses_the_labels_of_another(tmp_path):
     write(tmp_path)
     shutil.move(tmp_path / "Task03_Liver", tmp_path / "Task06_Lung")
