@@ -86,6 +86,19 @@ def spoil_rows(root):
     (root / INDEX).write_text(",".join(ROWS[0]) + "\n")
 
 
+def spoil_bytes(root):
+    (root / INDEX).write_bytes(b"\xff\xfe" * 40)
+
+
+def spoil_blank(root):
+    (root / INDEX).write_bytes(b"")
+
+
+def spoil_torn(root):
+    text = (root / INDEX).read_text().splitlines()
+    (root / INDEX).write_text("\n".join([*text[:2], text[2][:9], *text[3:]]))
+
+
 def spoil_grid(root):
     write_nodule(root, "a_n1.nii.gz", grid=Grid(shape=GRID.shape, affine=np.diag([1.0, 1.0, 1.5, 1.0])))
 
@@ -119,6 +132,9 @@ def spoil_number(root):
         (spoil_column, StoreError, "lacks the columns texture"),
         (spoil_index, StoreError, "index.csv is missing"),
         (spoil_rows, StoreError, "has no rows"),
+        (spoil_bytes, StoreError, "cannot be read .*UTF-8"),
+        (spoil_blank, StoreError, "lacks the columns"),
+        (spoil_torn, StoreError, "line 3 has another number of cells"),
         (spoil_grid, ReadError, "a_n1: .*one grid"),
         (spoil_label, ReadError, r"a_n1: label holds \[0, 3\]"),
         (spoil_empty, ReadError, r"a_n1: label holds \[0\]"),

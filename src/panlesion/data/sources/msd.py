@@ -1,7 +1,7 @@
 """Medical Segmentation Decathlon (Antonelli et al., Nat Commun 2022): its four tasks with tumours in CT.
 
 `dataset.json` lists the pairs; `imagesTs/` has no labels and is not read. The archives were packed on macOS, which left a file
-`._NAME` beside every NAME. Twenty livers are also 3D-IRCADb's; their facts say so, for no patient may be learned from in one set
+`._NAME` beside every NAME. Twenty livers are also 3D-IRCADb's; their facts say so: no patient may be learned from in one set
 and tested on in the other.
 """
 
@@ -47,7 +47,7 @@ def _find(root: Path, *, task: str, values: Values) -> Sequence[FoundCase]:
             label=folder / "labelsTr" / f"{stem}.nii.gz",
             facts=MappingProxyType({SHARED_WITH: "ircadb"} if stem in _IRCADB else {}),
         )
-        for stem in sorted(stems)
+        for stem in sorted(stems, key=_number)
     ]
 
 
@@ -56,6 +56,12 @@ def _names(index: Mapping[str, Any]) -> dict[int, str]:
     if not isinstance(labels, dict):
         return {}
     return {int(value): str(name).lower() for value, name in labels.items() if re.fullmatch("[1-9][0-9]{0,2}", value)}
+
+
+def _number(stem: str) -> tuple[int, str]:
+    """Livers have no leading zeros: 9 comes before 10."""
+    digits = re.search(r"\d+$", stem)
+    return (int(digits[0]) if digits else 0, stem)
 
 
 def _worded(names: Mapping[int, str]) -> str:
