@@ -42,8 +42,17 @@ def spoil_image(root):
     (root / "Train" / f"{FIRST}_ct.nii.gz").unlink()
 
 
+def spoil_name(root):
+    (root / "Train" / f"{FIRST}_ct.nii.gz").rename(root / "Train" / "patient3_ct.nii.gz")
+
+
 @pytest.mark.parametrize(
-    ("spoil", "says"), [(spoil_label, f"no label for {SECOND}_ct.nii.gz"), (spoil_image, f"no image for {FIRST}_seg.nii.gz")]
+    ("spoil", "says"),
+    [
+        (spoil_name, "patient3_ct.nii.gz not named as the set names its cases"),
+        (spoil_label, f"no label for {SECOND}_ct.nii.gz"),
+        (spoil_image, f"no image for {FIRST}_seg.nii.gz"),
+    ],
 )
 def test_a_wrong_tree_is_refused_with_the_rule_it_breaks(root, spoil, says):
     spoil(root)

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 from sources_made import crop, relabel, tiny
@@ -40,6 +42,13 @@ def test_the_second_reader_changes_nothing(root):
     path = root / EXAM / "rater2_liver.nii.gz"
     write_labels(path, LabelMap(labels=np.ones_like(read_labels(path).labels), grid=read_labels(path).grid))
     np.testing.assert_array_equal(next(LIVER_HCC_SEG.stream(root)).label.labels, before.label.labels)
+
+
+def test_each_exam_of_a_patient_is_a_case(root):
+    shutil.copytree(root / EXAM, (root / EXAM).parent / "2003-04-05")
+    cases = LIVER_HCC_SEG.find(root)[:2]
+    assert [case.id for case in cases] == [CASE, "TCGA-ZZ-0000_2003-04-05"]
+    assert {case.patient for case in cases} == {"TCGA-ZZ-0000"}
 
 
 def test_a_patient_may_have_no_tumour_left(root):

@@ -21,7 +21,7 @@ from panlesion.errors import ReadError, about
 
 CLASSES = ("liver", "tumor")
 _PATIENT = re.compile(r"(TCGA-\w{2}-\w{4})")
-_EXAM = re.compile(r"(\d{2}-\d{2}-\d{4}\S*)")
+_EXAM = re.compile(r"([^.].*)")  # named by its date
 _PHASE = "art.nii.gz"
 _LIVER = "rater1_liver.nii.gz"
 _TUMOUR = re.compile(r"rater1_tumor(\d+)\.nii\.gz")
