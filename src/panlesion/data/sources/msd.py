@@ -86,8 +86,8 @@ def _stems(index: Path, pairs: object) -> list[str]:
 
 
 def _layout_of(task: str) -> str:
-    stem = task.partition("_")[2].lower()
-    return f"{task}/{INDEX}, {task}/imagesTr/{stem}_001.nii.gz, {task}/labelsTr/{stem}_001.nii.gz"
+    name = {"Task03_Liver": "liver_0"}.get(task, f"{task.partition('_')[2].lower()}_001")
+    return f"{task}/{INDEX}, {task}/imagesTr/{name}.nii.gz, {task}/labelsTr/{name}.nii.gz"
 
 
 def _source(identifier: str, task: str, title: str, values: Values, lesion: str, published: int) -> Source:
