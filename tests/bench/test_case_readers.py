@@ -2,8 +2,8 @@ import json
 
 import numpy as np
 import pytest
-from labelled_made import write_nnunet, write_pairs
 from bench_sources_made import Tracked, made_source
+from labelled_made import write_nnunet, write_pairs
 
 from panlesion.bench.case_readers import NOT_ANNOTATED, CaseReader, OwnReader, SourceReader
 from panlesion.bench.case_store import LeftOut

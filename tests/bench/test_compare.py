@@ -9,6 +9,9 @@ from panlesion.bench.compare import RAN, beside, compare_folders, lines_of, mark
 from panlesion.bench.scores import SCORES, Score, write_scores
 from panlesion.errors import StoreError
 
+WORDS = {"row": "a", "arm": "x", "metric": "m", "value": "0.5", "low": 0, "high": 1, "n": 3}
+OTHER = {"row": "other", "title": "", "protocol": "", "data": ""}
+
 
 def test_a_score_stands_beside_the_papers_with_its_error(tmp_path):
     (result,) = read_results([few_shot(tmp_path / "a")])
@@ -79,10 +82,10 @@ def test_both_pages_are_written_and_hold_every_row(tmp_path):
     ("spoil", "says"),
     [
         (lambda out: (out / SCORES).write_text("["), "holds no scores"),
-        (lambda out: (out / SCORES).write_text('[{"row": "a", "arm": "x", "metric": "m", "value": "0.5", "low": 0, "high": 1, "n": 3}]'), "are numbers"),
+        (lambda out: (out / SCORES).write_text(json.dumps([WORDS])), "are numbers"),
         (lambda out: (out / SCORES).unlink(), r"holds no scores\.json"),
         (lambda out: (out / ABOUT).write_text("{}"), "tells of no run"),
-        (lambda out: (out / ABOUT).write_text(json.dumps({"row": "other", "title": "", "protocol": "", "data": ""})), "of one row"),
+        (lambda out: (out / ABOUT).write_text(json.dumps(OTHER)), "of one row"),
         (lambda out: (out / SCORES).write_text("[]") and (out / ABOUT).unlink(), "of no row"),
         (lambda out: (out / "predictions.csv").write_text("x"), "lacks the columns"),
         (shutil.rmtree, "holds no"),

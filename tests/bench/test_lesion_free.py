@@ -14,7 +14,7 @@ from panlesion.nets.checkpoint import save_checkpoint
 from panlesion.nets.classes import pan_tumour_classes
 from panlesion.nets.model import Model, ModelInfo
 
-FREE = {n: (1,) for n in range(6)}
+FREE = dict.fromkeys(range(6), (1,))
 BOX = (slice(2, 4), slice(2, 4), slice(2, 4))
 
 

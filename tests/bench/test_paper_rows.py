@@ -55,7 +55,7 @@ def test_the_plans_are_the_papers_shots_and_folds():
 
 
 def test_a_head_starts_from_its_type_or_from_any_mass():
-    def reader(_root, *, spacing_mm):
+    def reader(_root, **_spacing):
         yield from ()
 
     assert bench_task(TASKS["kidney_tumor-few"], reader).start_from == "kidney_tumor"
@@ -111,4 +111,4 @@ def test_a_cut_reading_goes_on_and_changed_data_are_refused(tmp_path):
 
 def test_a_dataset_without_the_lesion_is_refused(tmp_path):
     with pytest.raises(StoreError, match="holds 3 cases, none of them with a lesion"):
-        run_made(tmp_path, Group.FEW_SHOT, made_source(3, values={n: (1,) for n in range(3)}), arms=("ball",))
+        run_made(tmp_path, Group.FEW_SHOT, made_source(3, values=dict.fromkeys(range(3), (1,))), arms=("ball",))

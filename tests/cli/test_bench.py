@@ -95,7 +95,7 @@ def test_a_suite_runs_what_the_data_allow_and_tells_of_the_rest(root, tmp_path_f
     assert (out / "results.md").read_text() == (out / "o" / "results.md").read_text()
 
 
-def test_results_are_compared(root, tmp_path_factory):
+def test_results_are_compared(root):
     few_shot(root / "results")
     done, said = run("bench", "compare", root / "results", "--out", root / "compared")
     assert done.exit_code == 0, said

@@ -37,7 +37,10 @@ def crop(path):
     label = read_labels(path)
     i, j, k = label.grid.shape
     write_labels(
-        path, LabelMap(labels=np.ascontiguousarray(label.labels[:, :, :-1]), grid=Grid(shape=(i, j, k - 1), affine=label.grid.affine))
+        path,
+        LabelMap(
+            labels=np.ascontiguousarray(label.labels[:, :, :-1]), grid=Grid(shape=(i, j, k - 1), affine=label.grid.affine)
+        ),
     )
 
 
@@ -47,7 +50,9 @@ def turn(path):
     affine = label.grid.affine.copy()
     affine[:3, 3] += affine[:3, 0] * (label.grid.shape[0] - 1)
     affine[:3, 0] *= -1
-    write_labels(path, LabelMap(labels=np.ascontiguousarray(label.labels[::-1]), grid=Grid(shape=label.grid.shape, affine=affine)))
+    write_labels(
+        path, LabelMap(labels=np.ascontiguousarray(label.labels[::-1]), grid=Grid(shape=label.grid.shape, affine=affine))
+    )
 
 
 def halve(path):

@@ -42,7 +42,7 @@ def test_the_validation_part_is_its_labelled_half(tmp_path):
     with pytest.raises(StoreError, match="holds no labelsTr2200"):
         FLARE23.find(tmp_path)
     (tmp_path / "validation" / "FLARE23Ts_0003_0000.nii.gz").unlink()
-    with pytest.raises(StoreError, match="no image for FLARE23Ts_0003.nii.gz"):
+    with pytest.raises(StoreError, match=r"no image for FLARE23Ts_0003.nii.gz"):
         FLARE23_VALIDATION.find(tmp_path)
 
 
@@ -80,5 +80,5 @@ def test_a_wrong_tree_is_refused_with_the_rule_it_breaks(root, spoil, says):
 
 def test_an_unknown_value_is_refused(root):
     relabel(root / "labelsTr2200" / "FLARE23_0003.nii.gz", 15)
-    with pytest.raises(ReadError, match="FLARE23_0003: .*label value 15; .*14 lesion"):
+    with pytest.raises(ReadError, match=r"FLARE23_0003: .*label value 15; .*14 lesion"):
         list(FLARE23.stream(root))

@@ -91,5 +91,5 @@ def test_a_wrong_tree_is_refused_with_the_rule_it_breaks(root, spoil, says):
 
 def test_an_unknown_value_is_refused(root):
     relabel(root / "dataset" / "case_00001" / "segmentation.nii.gz", 4)
-    with pytest.raises(ReadError, match="case_00001: .*label value 4; .* 1 kidney, 2 tumor, 3 cyst"):
+    with pytest.raises(ReadError, match=r"case_00001: .*label value 4; .* 1 kidney, 2 tumor, 3 cyst"):
         list(KITS23.stream(root))

@@ -7,7 +7,7 @@ from sources_made import crop, empty, foreign, gone, halve, move, relabel, tiny,
 
 from panlesion.ct.modality import Modality
 from panlesion.ct.nifti import write_labels, write_volume
-from panlesion.data.sources._layout import folder_with, json_of, known, listed, matching, partners, read_published
+from panlesion.data.sources._layout import every, folder_with, json_of, known, listed, matching, partners, read_published
 from panlesion.data.sources.source import FoundCase
 from panlesion.errors import PanlesionError, ReadError, StoreError
 
@@ -62,9 +62,9 @@ def test_without_an_annotation_the_label_is_zero(case):
 
 
 def test_a_ct_is_no_mr_and_a_label_no_ct(case):
-    with pytest.raises(PanlesionError, match="case_7: .*below 0"):
+    with pytest.raises(PanlesionError, match=r"case_7: .*below 0"):
         read_published(FoundCase(id="case_7", patient="p", image=case.image, modality=Modality.MR), values=VALUES)
-    with pytest.raises(ReadError, match="case_7: .*mask"):
+    with pytest.raises(ReadError, match=r"case_7: .*mask"):
         read_published(FoundCase(id="case_7", patient="p", image=case.label), values=VALUES)
 
 
@@ -89,12 +89,26 @@ def test_files_of_macos_are_passed_over(tmp_path):
     assert matching(tmp_path / "none", re.compile("(.*)")) == {}
 
 
+def test_a_case_under_another_name_is_not_passed_over(tmp_path):
+    pattern = re.compile(r"(case_\d{2})")
+    with pytest.raises(StoreError, match="there is no case in it"):
+        every(tmp_path, "case_*", pattern, "here")
+    for name in ("case_01", "._case_01", "README"):
+        (tmp_path / name).touch()
+    assert list(every(tmp_path, "case_*", pattern, "here")) == ["case_01"]
+    (tmp_path / "case_02 (copy)").touch()
+    with pytest.raises(StoreError, match=r"case_02 \(copy\) not named as the set names its cases.* It should look like: here"):
+        every(tmp_path, "case_*", pattern, "here")
+
+
 def test_the_folder_may_be_given_or_one_above_it(tmp_path):
     (tmp_path / "set" / "deep").mkdir(parents=True)
     (tmp_path / "set" / "deep" / "index.json").touch()
     for root in (tmp_path / "set" / "deep", tmp_path / "set"):
         assert folder_with(root, "index.json", ("*",), "…") == tmp_path / "set" / "deep"
-    with pytest.raises(StoreError, match=r"holds no index.json, nor does \* below it; there is set\. It should look like: here"):
+    with pytest.raises(
+        StoreError, match=r"holds no index.json, nor does \* below it; there is set\. It should look like: here"
+    ):
         folder_with(tmp_path, "index.json", ("*",), "here")
     with pytest.raises(StoreError, match="is no folder"):
         folder_with(tmp_path / "nowhere", "index.json", ("*",), "here")

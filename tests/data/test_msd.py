@@ -34,8 +34,18 @@ def test_the_task_or_the_folder_above_it_may_be_given(tmp_path, task):
     below, above = source.find(tmp_path / task), source.find(tmp_path)
     assert below == above
     stem = task.partition("_")[2].lower()
-    assert [case.id for case in above] == [f"{stem}_001", f"{stem}_002"]  # neither the test part nor what macOS left
+    assert [case.id for case in above] == (
+        [f"{stem}_1", f"{stem}_2"] if stem == "liver" else [f"{stem}_001", f"{stem}_002"]
+    )  # neither the test part nor what macOS left
     assert set(source.lesions) <= set(source.classes)
+
+
+def test_livers_of_another_set_are_marked(tmp_path):
+    write(tmp_path)
+    for folder in ("imagesTr", "labelsTr"):
+        (tmp_path / "Task03_Liver" / folder / "liver_2.nii.gz").rename(tmp_path / "Task03_Liver" / folder / "liver_47.nii.gz")
+    change(tmp_path, training=[pair(f"./imagesTr/{n}.nii.gz", f"./labelsTr/{n}.nii.gz") for n in ("liver_1", "liver_47")])
+    assert [dict(case.facts) for case in msd.LIVER.find(tmp_path)] == [{}, {"shared_with": "ircadb"}]
 
 
 def test_each_task_refuses_the_labels_of_another(tmp_path):
@@ -46,16 +56,16 @@ def test_each_task_refuses_the_labels_of_another(tmp_path):
 
 
 def spoil_image(root):
-    (root / "Task03_Liver" / "imagesTr" / "liver_001.nii.gz").unlink()
+    (root / "Task03_Liver" / "imagesTr" / "liver_1.nii.gz").unlink()
 
 
 def spoil_label(root):
-    (root / "Task03_Liver" / "labelsTr" / "liver_002.nii.gz").unlink()
+    (root / "Task03_Liver" / "labelsTr" / "liver_2.nii.gz").unlink()
 
 
 def spoil_spare(root):
     folder = root / "Task03_Liver" / "imagesTr"
-    shutil.copy(folder / "liver_001.nii.gz", folder / "liver_077.nii.gz")
+    shutil.copy(folder / "liver_1.nii.gz", folder / "liver_77.nii.gz")
 
 
 def spoil_index(root):
@@ -91,23 +101,23 @@ def spoil_absolute(root):
 
 
 def spoil_crossed(root):
-    change(root, training=[pair("./imagesTr/liver_001.nii.gz", "./labelsTr/liver_002.nii.gz")])
+    change(root, training=[pair("./imagesTr/liver_1.nii.gz", "./labelsTr/liver_2.nii.gz")])
 
 
 def spoil_twice(root):
-    change(root, training=[pair("./imagesTr/liver_001.nii.gz", "./labelsTr/liver_001.nii.gz")] * 2)
+    change(root, training=[pair("./imagesTr/liver_1.nii.gz", "./labelsTr/liver_1.nii.gz")] * 2)
 
 
 def spoil_entry(root):
-    change(root, training=["liver_001"])
+    change(root, training=["liver_1"])
 
 
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (spoil_image, "lists imagesTr/liver_001.nii.gz, not there"),
-        (spoil_label, "lists labelsTr/liver_002.nii.gz, not there"),
-        (spoil_spare, "imagesTr holds liver_077, which dataset.json does not list"),
+        (spoil_image, "lists imagesTr/liver_1.nii.gz, not there"),
+        (spoil_label, "lists labelsTr/liver_2.nii.gz, not there"),
+        (spoil_spare, "imagesTr holds liver_77, which dataset.json does not list"),
         (spoil_index, "holds no dataset.json"),
         (spoil_json, "dataset.json cannot be read"),
         (spoil_list, "dataset.json holds no table"),
@@ -128,8 +138,8 @@ def test_a_wrong_tree_is_refused_with_the_rule_it_breaks(tmp_path, spoil, says):
 
 def test_a_label_value_of_another_set_names_file_and_values(tmp_path):
     write(tmp_path)
-    relabel(tmp_path / "Task03_Liver" / "labelsTr" / "liver_002.nii.gz", 3)
+    relabel(tmp_path / "Task03_Liver" / "labelsTr" / "liver_2.nii.gz", 3)
     stream = msd.LIVER.stream(tmp_path)
-    assert next(stream).id == "liver_001"
-    with pytest.raises(ReadError, match=r"liver_002: .*liver_002.nii.gz: label value 3; this set has .* 1 liver, 2 cancer"):
+    assert next(stream).id == "liver_1"
+    with pytest.raises(ReadError, match=r"liver_2: .*liver_2.nii.gz: label value 3; this set has .* 1 liver, 2 cancer"):
         next(stream)

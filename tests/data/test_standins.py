@@ -42,6 +42,20 @@ def test_what_was_written_is_read_back(tmp_path, name):
             np.testing.assert_array_equal(read.ct.hu[i, j, k], original.ct.hu[original.label.labels > 0])
 
 
+@pytest.mark.parametrize("name", sorted(STANDINS))
+def test_the_case_n_that_is_read_is_the_case_n_that_was_given(tmp_path, name):
+    count = 28 if name == "pancreas_ct" else 12
+    drawn = draw(name, count, shape=(12, 12, 10), spacing_mm=5.0)
+    STANDINS[name](tmp_path, drawn)
+    cases = SOURCES[name].find(tmp_path)
+    assert len(cases) == count
+    for number in (1, 8, count - 1):
+        read = SOURCES[name].read(cases[number])
+        assert np.count_nonzero(read.label.labels) == np.count_nonzero(drawn[number].label.labels)
+        corners = [grid.to_xyz([(0, 0, 0), np.array(grid.shape) - 1]) for grid in (read.ct.grid, drawn[number].ct.grid)]
+        np.testing.assert_allclose(np.sort(corners[0], axis=0), np.sort(corners[1], axis=0), atol=1e-3)  # places differ by seed
+
+
 @pytest.mark.parametrize("name", sorted(MR))
 def test_brightness_keeps_its_order_on_the_scale_of_a_ct(tmp_path, name):
     (drawn, *_) = draw(name, 1)

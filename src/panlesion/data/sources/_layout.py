@@ -64,6 +64,21 @@ def matching(folder: Path, pattern: re.Pattern[str]) -> dict[str, Path]:
     return dict(sorted((match[1], path) for match, path in found if match))
 
 
+def every(folder: Path, among: str, pattern: re.Pattern[str], layout: str) -> dict[str, Path]:
+    """As `matching`; nothing that the glob `among` catches may have another name.
+
+    Raises:
+        StoreError: Something has, or there is nothing.
+    """
+    found = matching(folder, pattern)
+    named = set(found.values())
+    if odd := sorted(path.name for path in folder.glob(among) if path not in named and not _of_macos(path)):
+        raise wrong_tree(folder, f"{listed(odd)} not named as the set names its cases; rename, or move away", layout)
+    if not found:
+        raise wrong_tree(folder, "there is no case in it", layout)
+    return found
+
+
 def _of_macos(path: Path) -> bool:
     return path.name.startswith("._") or path.name == ".DS_Store"
 
@@ -105,7 +120,7 @@ def read_published(case: FoundCase, *, values: Values) -> LabelledCT:
         image = read_image(case)
         label = LabelMap(labels=np.zeros(image.grid.shape, dtype=np.uint8), grid=image.grid)
         if case.label is not None:
-            label = on_image(case, image, known(read_labels(case.label), values, case.label))
+            label = on_image(image, known(read_labels(case.label), values, case.label), case.label)
         return LabelledCT(id=case.id, patient=case.patient, ct=image, label=label)
 
 
@@ -134,13 +149,13 @@ def known(label: LabelMap, values: Values, path: Path) -> LabelMap:
     return LabelMap(labels=table[label.labels], grid=label.grid)
 
 
-def on_image(case: FoundCase, image: Volume, label: LabelMap) -> LabelMap:
-    """The label map on its image's array axes, turned if need be.
+def on_image(image: Volume, label: LabelMap, path: Path) -> LabelMap:
+    """The label map of a file on its image's array axes, turned if need be.
 
     Raises:
         ReadError: Its voxels are others.
     """
     try:
-        return on_one_grid(LabelledCT(id=case.id, patient=case.patient, ct=image, label=label)).label
+        return on_one_grid(LabelledCT(id=str(path), patient="", ct=image, label=label)).label
     except StoreError as error:
-        raise ReadError(f"{error} ({case.label})") from error
+        raise ReadError(str(error)) from error

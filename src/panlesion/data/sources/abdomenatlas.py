@@ -15,7 +15,7 @@ import numpy as np
 
 from panlesion.ct.nifti import read_labels
 from panlesion.ct.volume import LabelMap
-from panlesion.data.sources._layout import folder_with, known, listed, matching, on_image, read_image, wrong_tree
+from panlesion.data.sources._layout import every, folder_with, known, listed, matching, on_image, read_image, wrong_tree
 from panlesion.data.sources.labelled_ct import LabelledCT
 from panlesion.data.sources.source import FoundCase, Source
 from panlesion.errors import ReadError, StoreError, about
@@ -43,7 +43,7 @@ _LAYOUT = f"BDMAP_00000001/ct.nii.gz with BDMAP_00000001/{_COMBINED} or BDMAP_00
 
 def _find(root: Path) -> Sequence[FoundCase]:
     folder = folder_with(root, "BDMAP_*", ("*",), _LAYOUT)
-    cases = matching(folder, _CASE)
+    cases = every(folder, "BDMAP_*", _CASE, _LAYOUT)
     if lacking := [name for name, path in cases.items() if not (path / "ct.nii.gz").is_file()]:
         raise wrong_tree(folder, f"{len(lacking)} of {len(cases)} cases lack ct.nii.gz ({listed(lacking)})", _LAYOUT)
     found = []
@@ -79,7 +79,7 @@ def _read(case: FoundCase) -> LabelledCT:
     with about(case.id):
         ct = read_image(case)
         label = _of_masks(case.label) if case.label.is_dir() else known(read_labels(case.label), VALUES, case.label)
-        return LabelledCT(id=case.id, patient=case.patient, ct=ct, label=on_image(case, ct, label))
+        return LabelledCT(id=case.id, patient=case.patient, ct=ct, label=on_image(ct, label, case.label))
 
 
 def _of_masks(folder: Path) -> LabelMap:

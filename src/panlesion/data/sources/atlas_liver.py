@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from panlesion.ct.modality import Modality
-from panlesion.data.sources._layout import folder_with, matching, partners, read_published
+from panlesion.data.sources._layout import every, folder_with, partners, read_published
 from panlesion.data.sources.source import FoundCase, Source
 
 VALUES = MappingProxyType({1: "liver", 2: "tumor"})
@@ -21,7 +21,12 @@ _LAYOUT = "atlas-train-dataset-1.0.1/train/imagesTr/im0.nii.gz with atlas-train-
 
 def _find(root: Path) -> Sequence[FoundCase]:
     folder = folder_with(root, "labelsTr", ("train", "atlas-train-dataset-*/train"), _LAYOUT)
-    pairs = partners(folder, matching(folder / "imagesTr", _IMAGE), matching(folder / "labelsTr", _LABEL), _LAYOUT)
+    pairs = partners(
+        folder,
+        every(folder / "imagesTr", "*", _IMAGE, _LAYOUT),
+        every(folder / "labelsTr", "*", _LABEL, _LAYOUT),
+        _LAYOUT,
+    )
     return [
         FoundCase(id=f"im{number}", patient=f"im{number}", image=image, label=label, modality=Modality.MR)
         for number, image, label in sorted(pairs, key=lambda pair: int(pair[0]))

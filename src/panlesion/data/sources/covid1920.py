@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from panlesion.data.sources._layout import folder_with, matching, partners, read_published
+from panlesion.data.sources._layout import every, folder_with, partners, read_published
 from panlesion.data.sources.source import FoundCase, Source
 
 VALUES = MappingProxyType({1: "lesion"})
@@ -20,7 +20,8 @@ _LAYOUT = "Train/volume-covid19-A-0003_ct.nii.gz with Train/volume-covid19-A-000
 
 def _find(root: Path) -> Sequence[FoundCase]:
     folder = folder_with(root, "volume-covid19-A-*_seg.nii.gz", ("Train", "*/Train"), _LAYOUT)
-    pairs = partners(folder, matching(folder, _IMAGE), matching(folder, _LABEL), _LAYOUT)
+    images = every(folder, "*_ct.nii.gz", _IMAGE, _LAYOUT)
+    pairs = partners(folder, images, every(folder, "*_seg.nii.gz", _LABEL, _LAYOUT), _LAYOUT)
     return [FoundCase(id=name, patient=name.partition("_")[0], image=image, label=label) for name, image, label in pairs]
 
 

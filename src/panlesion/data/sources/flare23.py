@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from panlesion.data.sources._layout import folder_with, listed, matching, partners, read_published, wrong_tree
+from panlesion.data.sources._layout import every, folder_with, listed, matching, partners, read_published, wrong_tree
 from panlesion.data.sources.labelled_check import values_present
 from panlesion.data.sources.labelled_ct import LabelledCT
 from panlesion.data.sources.source import FoundCase, Source
@@ -46,7 +46,8 @@ class PartlyLabelledCT(LabelledCT):
 
 def _find(root: Path) -> Sequence[FoundCase]:
     folder = folder_with(root, _LABELS, ("*",), _LAYOUT)
-    images, labels = matching(folder / _IMAGES, _IMAGE), matching(folder / _LABELS, _LABEL)
+    images = every(folder / _IMAGES, "*.nii.gz", _IMAGE, _LAYOUT)
+    labels = every(folder / _LABELS, "*.nii.gz", _LABEL, _LAYOUT)
     fixed = matching(folder / _LABELS / FIXES, _LABEL)
     if unknown := sorted(fixed.keys() - images.keys()):
         raise wrong_tree(folder, f"{FIXES} corrects {listed(unknown)}, which have no image; unpack the images again", _LAYOUT)
@@ -55,7 +56,7 @@ def _find(root: Path) -> Sequence[FoundCase]:
 
 def _find_test(root: Path) -> Sequence[FoundCase]:
     folder = folder_with(root, _TEST_LABELS, ("*",), _TEST_LAYOUT)
-    labels = matching(folder / _TEST_LABELS, _LABEL)
+    labels = every(folder / _TEST_LABELS, "*.nii.gz", _LABEL, _TEST_LAYOUT)
     # half of the images were published without a label
     images = {name: path for name, path in matching(folder / _TEST_IMAGES, _IMAGE).items() if name in labels}
     return _cases(folder, images, labels, _TEST_LAYOUT)

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from panlesion.data.sources._layout import folder_with, json_of, listed, matching, read_published, wrong_tree
+from panlesion.data.sources._layout import every, folder_with, json_of, listed, read_published, wrong_tree
 from panlesion.data.sources.source import FoundCase, Source
 from panlesion.errors import StoreError
 
@@ -22,7 +22,7 @@ _LAYOUT = f"dataset/{FACTS}, dataset/case_00000/imaging.nii.gz, dataset/case_000
 
 def _find(root: Path) -> Sequence[FoundCase]:
     folder = folder_with(root, "case_*", ("dataset", "*/dataset"), _LAYOUT)
-    cases = matching(folder, _CASE)
+    cases = every(folder, "case_*", _CASE, _LAYOUT)
     if not (folder / FACTS).is_file():
         raise wrong_tree(folder, f"{FACTS} is missing; it comes with the repository", _LAYOUT)
     facts = _facts(folder / FACTS)

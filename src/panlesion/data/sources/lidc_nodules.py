@@ -90,12 +90,17 @@ def _rows(root: Path) -> list[dict[str, str]]:
     index = root / INDEX
     if not index.is_file():
         raise StoreError(f"{index} is missing; the folder must hold {INDEX}, image/ and label/")
-    with index.open(encoding="utf-8", newline="") as stream:
-        reader = csv.DictReader(stream)
-        rows = list(reader)
-    lacking = {"file", "lidc_patient", "readers", *Score} - set(reader.fieldnames or ())
+    try:
+        with index.open(encoding="utf-8", newline="") as stream:
+            reader = csv.DictReader(stream)
+            columns, rows = set(reader.fieldnames or ()), list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise StoreError(f"{index} cannot be read ({error}); it must be a CSV file in UTF-8") from error
+    lacking = {"file", "lidc_patient", "readers", *Score} - columns
     if lacking:
         raise StoreError(f"{index} lacks the columns {', '.join(sorted(lacking))}")
+    if torn := [number for number, row in enumerate(rows, 2) if None in row or None in row.values()]:
+        raise StoreError(f"{index}: line {torn[0]} has another number of cells than the first; correct it")
     names = [row["file"] for row in rows]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice or not names:

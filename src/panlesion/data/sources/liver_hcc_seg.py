@@ -14,14 +14,14 @@ import numpy as np
 from panlesion.ct.modality import Modality
 from panlesion.ct.nifti import read_labels
 from panlesion.ct.volume import LabelMap
-from panlesion.data.sources._layout import folder_with, known, listed, matching, on_image, read_image, wrong_tree
+from panlesion.data.sources._layout import every, folder_with, known, listed, matching, on_image, read_image, wrong_tree
 from panlesion.data.sources.labelled_ct import LabelledCT
 from panlesion.data.sources.source import FoundCase, Source
 from panlesion.errors import ReadError, about
 
 CLASSES = ("liver", "tumor")
 _PATIENT = re.compile(r"(TCGA-\w{2}-\w{4})")
-_EXAM = re.compile(r"(\d{2}-\d{2}-\d{4}\S*)")
+_EXAM = re.compile(r"([^.].*)")  # named by its date
 _PHASE = "art.nii.gz"
 _LIVER = "rater1_liver.nii.gz"
 _TUMOUR = re.compile(r"rater1_tumor(\d+)\.nii\.gz")
@@ -35,7 +35,7 @@ def _find(root: Path) -> Sequence[FoundCase]:
     folder = folder_with(root, "TCGA-*", ("nifti_and_segms", "*"), _LAYOUT)
     exams = {
         f"{patient}_{date}": exam
-        for patient, path in matching(folder, _PATIENT).items()
+        for patient, path in every(folder, "TCGA-*", _PATIENT, _LAYOUT).items()
         for date, exam in matching(path, _EXAM).items()
         if matching(exam, _DRAWN)
     }
@@ -60,7 +60,7 @@ def _read(case: FoundCase) -> LabelledCT:
             mask = known(read_labels(case.label / name), {1: CLASSES[value - 1]}, case.label / name)
             if not mask.labels.any():
                 raise ReadError(f"{case.label / name}: the mask is empty; each file shows the liver or one tumour")
-            labels[on_image(case, image, mask).labels > 0] = value
+            labels[on_image(image, mask, case.label / name).labels > 0] = value
         return LabelledCT(id=case.id, patient=case.patient, ct=image, label=LabelMap(labels=labels, grid=image.grid))
 
 

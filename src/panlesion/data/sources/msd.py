@@ -1,7 +1,8 @@
 """Medical Segmentation Decathlon (Antonelli et al., Nat Commun 2022): its four tasks with tumours in CT.
 
 `dataset.json` lists the pairs; `imagesTs/` has no labels and is not read. The archives were packed on macOS, which left a file
-`._NAME` beside every NAME.
+`._NAME` beside every NAME. Twenty livers are also 3D-IRCADb's; their facts say so: no patient may be learned from in one set
+and tested on in the other.
 """
 
 import re
@@ -16,6 +17,9 @@ from panlesion.data.sources.source import FoundCase, Source
 from panlesion.errors import StoreError
 
 INDEX = "dataset.json"
+SHARED_WITH = "shared_with"
+# liver_28 … liver_47 or, by another count, 28 … 44 and 46 … 48: whatever one of both names is marked
+_IRCADB = frozenset(f"liver_{number}" for number in range(28, 49))
 _NAME = re.compile(r"([^/]+)\.nii\.gz")
 
 
@@ -37,9 +41,13 @@ def _find(root: Path, *, task: str, values: Values) -> Sequence[FoundCase]:
             raise wrong_tree(folder, f"{part} holds {listed(spare)}, which {INDEX} does not list; move them away", layout)
     return [
         FoundCase(
-            id=stem, patient=stem, image=folder / "imagesTr" / f"{stem}.nii.gz", label=folder / "labelsTr" / f"{stem}.nii.gz"
+            id=stem,
+            patient=stem,
+            image=folder / "imagesTr" / f"{stem}.nii.gz",
+            label=folder / "labelsTr" / f"{stem}.nii.gz",
+            facts=MappingProxyType({SHARED_WITH: "ircadb"} if stem in _IRCADB else {}),
         )
-        for stem in sorted(stems)
+        for stem in sorted(stems, key=_number)
     ]
 
 
@@ -48,6 +56,12 @@ def _names(index: Mapping[str, Any]) -> dict[int, str]:
     if not isinstance(labels, dict):
         return {}
     return {int(value): str(name).lower() for value, name in labels.items() if re.fullmatch("[1-9][0-9]{0,2}", value)}
+
+
+def _number(stem: str) -> tuple[int, str]:
+    """Livers have no leading zeros: 9 comes before 10."""
+    digits = re.search(r"\d+$", stem)
+    return (int(digits[0]) if digits else 0, stem)
 
 
 def _worded(names: Mapping[int, str]) -> str:
@@ -72,8 +86,8 @@ def _stems(index: Path, pairs: object) -> list[str]:
 
 
 def _layout_of(task: str) -> str:
-    stem = task.partition("_")[2].lower()
-    return f"{task}/{INDEX}, {task}/imagesTr/{stem}_001.nii.gz, {task}/labelsTr/{stem}_001.nii.gz"
+    name = {"Task03_Liver": "liver_0"}.get(task, f"{task.partition('_')[2].lower()}_001")
+    return f"{task}/{INDEX}, {task}/imagesTr/{name}.nii.gz, {task}/labelsTr/{name}.nii.gz"
 
 
 def _source(identifier: str, task: str, title: str, values: Values, lesion: str, published: int) -> Source:

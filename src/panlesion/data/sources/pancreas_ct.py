@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from panlesion.ct.nifti import read_labels
 from panlesion.ct.volume import LabelMap
-from panlesion.data.sources._layout import folder_with, known, matching, partners, read_image
+from panlesion.data.sources._layout import every, folder_with, known, partners, read_image
 from panlesion.data.sources.labelled_ct import LabelledCT
 from panlesion.data.sources.source import FoundCase, Source
 from panlesion.errors import ReadError, about
@@ -25,8 +25,8 @@ _LAYOUT = "Pancreas-CT/PANCREAS_0001/<study>/<series>/*.dcm, TCIA_pancreas_label
 
 
 def _find(root: Path) -> Sequence[FoundCase]:
-    images = matching(folder_with(root, "PANCREAS_*", ("*", "*/*"), _LAYOUT), _IMAGE)
-    labels = matching(folder_with(root, "label*.nii*", ("*", "*/*"), _LAYOUT), _LABEL)
+    images = every(folder_with(root, "PANCREAS_*", ("*", "*/*"), _LAYOUT), "PANCREAS_*", _IMAGE, _LAYOUT)
+    labels = every(folder_with(root, "label*.nii*", ("*", "*/*"), _LAYOUT), "label*.nii*", _LABEL, _LAYOUT)
     for found in (images, labels):
         for number in WITHDRAWN & found.keys():
             del found[number]

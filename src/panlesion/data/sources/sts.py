@@ -12,7 +12,7 @@ from types import MappingProxyType
 from panlesion.ct.modality import Modality
 from panlesion.ct.nifti import read_labels, read_volume
 from panlesion.ct.standardise import standardise, standardise_labels
-from panlesion.data.sources._layout import listed, matching, read_published, wrong_tree
+from panlesion.data.sources._layout import every, folder_with, listed, read_published, wrong_tree
 from panlesion.data.sources.labelled_ct import LabelledCT
 from panlesion.data.sources.source import FoundCase, Source
 from panlesion.errors import StoreError, about
@@ -45,9 +45,7 @@ def read_sts(root: Path, *, spacing_mm: float) -> Iterator[LabelledCT]:
 
 
 def _find(root: Path, *, stem: str, modality: Modality) -> Sequence[FoundCase]:
-    cases = matching(root, _CASE)
-    if not cases:
-        raise wrong_tree(root, "it holds no folder STS_xxx", _layout_of(stem))
+    cases = every(folder_with(root, "STS_*", (), _layout_of(stem)), "STS_*", _CASE, _layout_of(stem))
     for file in (f"{stem}.nii.gz", f"{stem}_gtv.nii.gz"):
         if lacking := [name for name, path in cases.items() if not (path / file).is_file()]:
             raise wrong_tree(root, f"{listed(lacking)} lack {file}; add it or move the folder away", _layout_of(stem))

@@ -40,7 +40,7 @@ def draw_case(
         hu[ball] += 60 if number % 2 else -60
     if modality is Modality.MR:
         hu = np.clip(hu - _AIR_HU, 0, None)
-    grid = standard_grid(shape, spacing_mm, (float(seed % 7), -40.0, 15.0))
+    grid = standard_grid(shape, spacing_mm, (float(seed), -40.0, 15.0))
     return LabelledCT(
         id=id, patient=id, ct=Volume(hu=np.rint(hu).astype(np.int16), grid=grid), label=LabelMap(labels=labels, grid=grid)
     )

@@ -35,12 +35,13 @@ def write_msd(
 ) -> Path:
     """A task of the Decathlon, with its unlabelled test part and what macOS leaves in its archives."""
     stem, folder = task.partition("_")[2].lower(), root / task
-    names = [f"{stem}_{number:03d}" for number in range(1, len(cases) + 1)]
+    width = 1 if stem == "liver" else 3  # livers alone have no leading zeros
+    names = [f"{stem}_{number:0{width}d}" for number in range(1, len(cases) + 1)]
     for name, case in zip(names, cases, strict=True):
         _pair(case, folder / "imagesTr" / f"{name}.nii.gz", folder / "labelsTr" / f"{name}.nii.gz")
         for part in ("imagesTr", "labelsTr"):
             (folder / part / f"._{name}.nii.gz").write_bytes(b"\0\5\x16\7")
-    test = f"{stem}_{len(cases) + 1:03d}"
+    test = f"{stem}_{len(cases) + 1:0{width}d}"
     _image(cases[0].ct, folder / "imagesTs" / f"{test}.nii.gz")
     index = {
         "name": stem.title(),

@@ -23,11 +23,12 @@ def write_pancreas_ct(root: Path, cases: Sequence[LabelledCT]) -> Path:
     """
     labels = root / "TCIA_pancreas_labels-02-05-2017"
     labels.mkdir(parents=True)
-    for number, case in enumerate(cases, 1):
+    numbers = [number for number in (f"{n:04d}" for n in range(1, len(cases) + 3)) if number not in WITHDRAWN]
+    for number, case in zip(numbers, cases, strict=False):
         spacing = min(case.ct.grid.spacing_mm)
         ct, label = standardise(case.ct, spacing), standardise_labels(case.label, spacing)
-        _series(root / "Pancreas-CT" / f"PANCREAS_{number:04d}" / "study" / "series", ct, f"PANCREAS_{number:04d}")
-        write_labels(labels / f"label{number:04d}.nii.gz", _mirrored_header(label))
+        _series(root / "Pancreas-CT" / f"PANCREAS_{number}" / "study" / "series", ct, f"PANCREAS_{number}")
+        write_labels(labels / f"label{number}.nii.gz", _mirrored_header(label))
     for withdrawn in sorted(WITHDRAWN):
         write_labels(labels / f"label{withdrawn}.nii.gz", _mirrored_header(cases[0].label))
     (root / "Pancreas-CT" / f"PANCREAS_{min(WITHDRAWN)}").mkdir()
