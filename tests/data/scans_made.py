@@ -21,16 +21,12 @@ def scan(classes: int = 1, seed: int = 0, *, shape=SHAPE, spacing_mm: float = 2.
     hu = np.clip(hu + rng.normal(0, 8, shape), -1024, None)
     labels = np.zeros(shape, dtype=np.uint8)
     for n in range(classes):
-        centre = middle + (3 - 2 * n, 2 - 1.5 * n, 2.5 * n - 3)
+        centre = middle + np.array([3 - 2 * n, 2 - 1.5 * n, 2.5 * n - 3])
         labels[np.linalg.norm((ijk - centre) / (1, 1.2, 1), axis=-1) < 2.3] = n + 1
     hu[labels > 0] += 60
     grid = standard_grid(shape, spacing_mm, (20.0, -15.0, 40.0 + seed))
-    return LabelledCT(
-        id=f"c{seed}",
-        patient=f"c{seed}",
-        ct=Volume(hu=hu.astype(np.int16), grid=grid),
-        label=LabelMap(labels=labels, grid=grid),
-    )
+    ct, label = Volume(hu=hu.astype(np.int16), grid=grid), LabelMap(labels=labels, grid=grid)
+    return LabelledCT(id=f"c{seed}", patient=f"c{seed}", ct=ct, label=label)
 
 
 def scans(count: int, classes: int = 1, **how) -> list[LabelledCT]:

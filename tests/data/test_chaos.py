@@ -38,7 +38,7 @@ def root(written, tmp_path):
 
 
 def test_masks_are_laid_on_the_slices_of_their_images_in_both_ways_of_naming(written):
-    """The files count from the head downwards, the slices from the feet up; names count from 0 in one patient, 1 in the other."""
+    """Files count from the head downwards, slices from the feet up; names count from 0 in one patient, from 1 in the other."""
     root, cts, _ = written
     for case, one in zip(CT.stream(root), cts, strict=True):
         assert same_case(case, one)
@@ -85,7 +85,7 @@ def test_the_tree_is_found_where_unpacking_may_put_it(root, above):
         target.parent.mkdir(parents=True)
         (root / "Train_Sets").rename(target)
     if above.startswith("deep"):
-        with pytest.raises(StoreError, match="holds no Train_Sets/CT; unpack CHAOS_Train_Sets.zip there"):
+        with pytest.raises(StoreError, match=r"holds no Train_Sets/CT; unpack CHAOS_Train_Sets.zip there"):
             CT.find(root)
         assert len(CT.find(root / "deep")) == 2
     else:
@@ -109,7 +109,7 @@ def test_a_patient_without_images_or_masks_is_refused(root, path, says):
 
 def test_a_patient_without_a_phase_is_refused(root):
     shutil.rmtree(root / "Train_Sets" / "MR" / "1" / "T1DUAL" / "DICOM_anon" / "OutPhase")
-    with pytest.raises(StoreError, match="OutPhase: no .dcm file"):
+    with pytest.raises(StoreError, match=r"OutPhase: no .dcm file"):
         MR.find(root)
 
 

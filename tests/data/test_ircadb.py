@@ -44,7 +44,7 @@ def test_folders_doubled_by_unpacking_are_found(root, written):
     assert same_case(next(SOURCE.stream(root)), written[1][0])
 
 
-def test_several_tumours_are_joined_and_organs_other_than_the_liver_left_out(root, written):
+def test_several_tumours_are_joined_and_organs_other_than_the_liver_left_out(root):
     folder = root / "3Dircadb1.1" / "MASKS_DICOM"
     drawn = SOURCE.read(SOURCE.find(root)[0]).label.labels
     shutil.copytree(folder / "livercyst", folder / "livertumor07")

@@ -147,7 +147,7 @@ def test_a_ct_without_xml_and_a_patient_without_ct_are_refused(root):
 
 def test_a_point_outside_the_image_is_refused(root):
     edit(xml(root), lambda text: text.replace("<xCoord>8<", "<xCoord>512<", 1))
-    with pytest.raises(ReadError, match="LIDC-IDRI-0001: .*a point lies outside the image of 20x22 pixels"):
+    with pytest.raises(ReadError, match=r"LIDC-IDRI-0001: .*a point lies outside the image of 20x22 pixels"):
         next(SOURCE.stream(root))
 
 

@@ -185,13 +185,13 @@ def spoil_tilt(ds):
 
 
 def spoil_outside(ds):
-    points = np.array(contour(ds).ContourData, dtype=float).reshape(-1, 3) + (0, 0, 400)
+    points = np.array(contour(ds).ContourData, dtype=float).reshape(-1, 3) + np.array([0, 0, 400])
     contour(ds).ContourData = [f"{v:.3f}" for v in points.ravel()]
 
 
 def spoil_beside(ds):
     for item in ds.ROIContourSequence[0].ContourSequence:
-        points = np.array(item.ContourData, dtype=float).reshape(-1, 3) + (900, 0, 0)
+        points = np.array(item.ContourData, dtype=float).reshape(-1, 3) + np.array([900, 0, 0])
         item.ContourData = [f"{v:.3f}" for v in points.ravel()]
 
 

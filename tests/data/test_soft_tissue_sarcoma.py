@@ -76,7 +76,7 @@ def test_a_ct_without_the_slices_of_its_set_is_refused(root):
     image = SOURCE.find(root)[0].image
     for path in sorted(image.iterdir())[:9]:
         path.unlink()
-    with pytest.raises(ReadError, match="STS_001: .*outside the scan"):
+    with pytest.raises(ReadError, match=r"STS_001: .*outside the scan"):
         SOURCE.read(SOURCE.find(root)[0])
 
 

@@ -62,7 +62,7 @@ def test_of_several_series_in_a_folder_the_one_among_the_named_is_opened(root, w
     assert open_ct(root / "P1" / "s" / "a", (second.series, "1.2.3"))[1].series_uid == second.series
     with pytest.raises(ReadError, match="holds 2 of the series"):
         open_ct(root / "P1" / "s" / "a", (first.series, second.series))
-    with pytest.raises(ReadError, match="2 CT series. Choose one"):
+    with pytest.raises(ReadError, match=r"2 CT series\. Choose one"):
         open_ct(root / "P1" / "s" / "a", ())
 
 
