@@ -2,8 +2,8 @@
 
 `3Dircadb1.N/PATIENT_DICOM/image_0 …` and, for each structure, `MASKS_DICOM/<structure>/image_0 …`: DICOM without a file
 extension, the mask of a slice by the slice's own file name. The download has zips within the zip; they must be unpacked too.
-Tumours are in folders livertumor, livertumor1, livertumor01 …, cysts in livercyst, liverkyst(e). Patient 7's "tumor" is one of the
-adrenal gland beside the liver, as is what other patients have in leftsurretumor and rightsurretumor: not read.
+Tumours are in folders livertumor, livertumor1, livertumor01 …, cysts in livercyst, liverkyst(e). Patient 7's "tumor" and
+patient 5's leftsurretumor and rightsurretumor are of the adrenal glands, and are not read.
 """
 
 import re
