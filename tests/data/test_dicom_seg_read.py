@@ -190,6 +190,22 @@ def test_a_truncated_seg_is_refused(case, keep):
         read_seg(path, case[0], number)
 
 
+def test_changed_bytes_are_read_or_refused_but_raise_nothing_else(case):
+    ct, path, *_ = case
+    data, rng = path.read_bytes(), np.random.default_rng(0)
+    outcomes = set()
+    for _ in range(60):
+        changed = bytearray(data)
+        changed[rng.integers(140, len(data))] = rng.integers(256)
+        path.write_bytes(changed)
+        try:
+            read_seg(path, ct, number)
+            outcomes.add("read")
+        except ReadError:
+            outcomes.add("refused")
+    assert outcomes == {"read", "refused"}
+
+
 @pytest.mark.realdata
 def test_a_seg_of_another_maker_lies_on_its_ct_as_its_own_tags_say(shared_data):
     """dcmqi's liver: each frame names the image it was drawn on, which this reader does not use."""

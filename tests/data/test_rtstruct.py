@@ -133,11 +133,12 @@ def test_a_region_drawn_on_every_second_slice_fills_those_between():
     assert mask[:, :, 3].sum() in (mask[:, :, 2].sum(), mask[:, :, 4].sum())
 
 
-def test_a_gap_in_a_region_drawn_slice_by_slice_stays_and_two_far_parts_do_not_grow():
+@pytest.mark.parametrize(("planes", "gaps"), [([2, 3, 6, 7], 2), ([2, 9], 6), ([4], 0), ([3, 4, 5], 0)])
+def test_a_gap_in_a_region_drawn_slice_by_slice_stays_and_is_told(planes, gaps, caplog):
     grid = turned_grid()
-    for planes in ([2, 3, 6, 7], [2, 9], [4]):
-        mask = fill([lps(grid, circle((14, 12), 5.3), k) for k in planes], grid, "gap")
-        assert np.flatnonzero(mask.any(axis=(0, 1))).tolist() == planes
+    mask = fill([lps(grid, circle((14, 12), 5.3), k) for k in planes], grid, "region 'x'")
+    assert np.flatnonzero(mask.any(axis=(0, 1))).tolist() == planes
+    assert (f"region 'x': {gaps} slices between its first and last have no contour" in caplog.text) == bool(gaps)
 
 
 def test_several_contours_of_a_slice_are_taken_together():
@@ -275,6 +276,21 @@ def test_coordinates_that_are_no_numbers_are_refused(case):
 
 def dice(a, b):
     return 2 * (a & b).sum() / (a.sum() + b.sum())
+
+
+def test_changed_bytes_are_read_or_refused_but_raise_nothing_else(case):
+    data, rng = case[1].read_bytes(), np.random.default_rng(0)
+    outcomes = set()
+    for _ in range(60):
+        changed = bytearray(data)
+        changed[rng.integers(140, len(data))] = rng.integers(256)
+        case[1].write_bytes(changed)
+        try:
+            region_label(read_structures(case[1]), "GTV-1", case[0])
+            outcomes.add("read")
+        except ReadError:
+            outcomes.add("refused")
+    assert outcomes == {"read", "refused"}
 
 
 @pytest.mark.realdata

@@ -50,6 +50,22 @@ def test_a_patient_with_a_scout_alone_is_left_out_and_named(root, caplog):
     assert "left out 1: TCGA-4Z-A000 (no axial CT of 20 images or more)" in caplog.text
 
 
+def test_a_table_whose_columns_are_named_with_their_table_is_read_alike(root):
+    facts = [case.facts["ajcc_pathologic_stage"] for case in SOURCE.find(root)]
+    text = (root / "clinical.tsv").read_text()
+    renamed = {
+        "case_submitter_id": "cases.submitter_id",
+        "ajcc_pathologic_stage": "diagnoses.ajcc_pathologic_stage",
+        "vital_status": "demographic.vital_status",
+        "days_to_death": "demographic.days_to_death",
+        "days_to_last_follow_up": "diagnoses.days_to_last_follow_up",
+    }
+    for name, table in renamed.items():
+        text = text.replace(name, table, 1)
+    (root / "clinical.tsv").write_text(text)
+    assert [case.facts["ajcc_pathologic_stage"] for case in SOURCE.find(root)] == facts == ["Stage I", "Stage II"]
+
+
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [

@@ -192,7 +192,10 @@ def fill(contours: Sequence[NDArray[np.float64]], grid: Grid, name: str) -> NDAr
     _check_inside(planes, ijk, grid, name)
     mask = np.zeros(grid.shape, dtype=np.bool_)
     filled: dict[float, tuple[tuple[slice, slice], NDArray[np.bool_]]] = {}
-    for k, plane in _nearest_plane(sorted(planes), grid.shape[2]).items():
+    taken = _nearest_plane(sorted(planes), grid.shape[2])
+    if gaps := max(taken, default=0) - min(taken, default=1) + 1 - len(taken):
+        _log.warning("%s: %d slices between its first and last have no contour; they stay empty", name, gaps)
+    for k, plane in taken.items():
         if plane not in filled:
             filled[plane] = _filled([ijk[n][:, :2] for n in planes[plane]], grid.shape[:2])
         window, inside = filled[plane]
