@@ -36,7 +36,8 @@ def test_phantoms_are_counted_as_asked_and_shown(asked, monkeypatch):
     by_type = {row[0]: dict(zip(whole.header, row, strict=True)) for row in whole.rows}
     assert by_type["liver tumour"]["Dice, right type"].startswith("0.91")
     assert by_type["liver cyst"]["Dice, right type"].startswith("0.00")
-    free, curve = tables[-2:]
+    free, curve, worth = tables[-3:]
+    assert worth.title.startswith("What a finding's probability") and (asked.out / "reliability.png").is_file()
     assert (free.title, free.rows[0][1]) == ("Lesion-free scans", "5")
     assert [row[0] for row in curve.rows] == ["0.125", "0.25", "0.5", "1", "2", "4", "8"]
     assert "15 lesions" in curve.notes[0]

@@ -7,6 +7,7 @@ from panlesion.bench import held_out, held_out_report, untouched
 from panlesion.bench.attributes import AttributeBench, results, run_attributes
 from panlesion.bench.held_out_scans import Split
 from panlesion.bench.protocol import Asked, Table, Watch
+from panlesion.bench.reliability import PICTURE, draw_reliability, reliability_table, told_and_true
 from panlesion.nets.checkpoint import load_model
 
 
@@ -38,7 +39,11 @@ def run_phantoms(asked: Asked, watch: Watch) -> list[Table]:
         held_out_report.froc_table(rows),
         f"{sum(row.type is not None for row in rows if row.split is Split.TEST)} lesions; thresholds are read off these scans.",
     )
-    return [*tables, replace(free, notes=(note,)), curve]
+    worth = []
+    if len(told_and_true(rows)[0]):
+        worth.append(reliability_table(rows))
+        draw_reliability(rows, asked.out / PICTURE)
+    return [*tables, replace(free, notes=(note,)), curve, *worth]
 
 
 def run_real(asked: Asked, watch: Watch) -> list[Table]:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from panlesion.cli._cache import engine_cache
 from panlesion.cli._extras import need_dicom_extra, need_model_extra
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _engine(model: "Model", name: str, threads: int | None) -> "ChosenEngine":
     from panlesion.nets.engines import choose_engine
 
     try:
-        return choose_engine(model, name, threads=threads)
+        return choose_engine(model, name, threads=threads, cache=engine_cache())
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--engine") from error
 
