@@ -57,12 +57,14 @@ def one_vs_rest_auc(
     table = np.asarray(probabilities, dtype=np.float64)
     if not len(truth) or table.shape != (len(truth), len(classes)):
         raise ValueError(
-            f"probabilities have shape {table.shape} for {len(truth)} cases of {len(classes)} classes; they need a row for each "
-            "case (at least one) and a column for each class"
+            f"probabilities have shape {table.shape} for {len(truth)} cases of {len(classes)} classes; they need a row for "
+            "each case (at least one) and a column for each class"
         )
-    if len(set(classes)) != len(classes) or (unknown := sorted(set(truth) - set(classes), key=str)):
-        told = f"truth holds {unknown[0]!r}" if len(set(classes)) == len(classes) else "a class is listed twice"
-        raise ValueError(f"{told}; the classes are {', '.join(map(str, classes))}")
+    listed = ", ".join(map(str, classes))
+    if len(set(classes)) != len(classes):
+        raise ValueError(f"classes are {listed}; each may be listed once")
+    if unknown := [case for case in truth if case not in set(classes)]:
+        raise ValueError(f"truth holds {unknown[0]!r}; the classes are {listed}")
     if not np.isfinite(table).all():
         row, column = np.argwhere(~np.isfinite(table))[0].tolist()
         raise ValueError(f"probabilities[{row}, {column}] is {table[row, column]}; it must be a finite number")

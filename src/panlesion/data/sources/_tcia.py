@@ -86,32 +86,43 @@ def series_below(folder: Path) -> list[FoundSeries]:
                 images.setdefault(sop_class, []).append(file)
         for sop_class, files in images.items():
             annotation = sop_class in (RTSTRUCT_CLASS, SEG_CLASS)
-            found += [_found(file, file, 1) for file in files] if annotation else [_found(files[0], below, len(files))]
+            found += (
+                [_found(file, sop_class, file, 1) for file in files]
+                if annotation
+                else [_found(files[0], sop_class, below, len(files))]
+            )
     return sorted(found, key=lambda series: (series.study, series.number, str(series.path)))
 
 
 def sop_class_of(file: Path) -> str:
-    """SOP class of a DICOM file by its meta header alone; "" for all other files."""
-    if not is_dicom(file):
+    """SOP class of a DICOM file by its meta header alone; "" for files that are none and do not claim to be."""
+    begins = is_dicom(file)
+    if not begins and file.suffix.lower() != ".dcm":
         return ""
     with damaged(str(file), "the DICOM header cannot be read"):
-        return str(read_file_meta_info(file).get("MediaStorageSOPClassUID", ""))
+        sop_class = str(read_file_meta_info(file).get("MediaStorageSOPClassUID", "")) if begins else ""
+    if not sop_class:
+        raise ReadError(f"{file}: {file.stat().st_size} bytes and no DICOM header; the file is cut off. Download it again")
+    return sop_class
 
 
-def _found(file: Path, path: Path, files: int) -> FoundSeries:
+def _found(file: Path, sop_class: str, path: Path, files: int) -> FoundSeries:
     with damaged(str(file), "the DICOM header cannot be read"):
         ds = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(_WANTED))
-        turned = ds.get("ImageOrientationPatient")
+        turned, names = ds.get("ImageOrientationPatient"), _names(ds)
+        # of a file that was cut off, what lies behind the cut is missing without a word
+        if sop_class in (RTSTRUCT_CLASS, SEG_CLASS) and not names:
+            raise ReadError(f"{file}: lists no region or segment; the file is cut off. Download it again")
         return FoundSeries(
             path=path,
-            sop_class=str(ds.get("SOPClassUID", "")),
+            sop_class=sop_class,
             uid=str(ds.get("SeriesInstanceUID", "")),
             study=str(ds.get("StudyInstanceUID", "")),
             number=int(ds.get("SeriesNumber") or 0),
             description=str(ds.get("SeriesDescription") or ""),
             files=files,
             axial=bool(turned) and abs(np.cross(turned[:3], turned[3:])[2]) > _AXIAL,
-            names=_names(ds),
+            names=names,
             drawn_on=_drawn_on(ds),
         )
 

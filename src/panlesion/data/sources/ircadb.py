@@ -2,7 +2,8 @@
 
 `3Dircadb1.N/PATIENT_DICOM/image_0 …` and, for each structure, `MASKS_DICOM/<structure>/image_0 …`: DICOM without a file
 extension, the mask of a slice by the slice's own file name. The download has zips within the zip; they must be unpacked too.
-Tumours are in folders livertumor, livertumor1, livertumor01 …, in one patient in "tumor"; cysts in livercyst, liverkyst(e).
+Tumours are in folders livertumor, livertumor1, livertumor01 …, cysts in livercyst, liverkyst(e). Patient 7's "tumor" and
+patient 5's leftsurretumor and rightsurretumor are of the adrenal glands, and are not read.
 """
 
 import re
@@ -25,7 +26,7 @@ CT, MASKS = "PATIENT_DICOM", "MASKS_DICOM"
 
 _STRUCTURES = (
     (1, re.compile(r"liver", re.IGNORECASE)),
-    (2, re.compile(r"(liver)?tumou?rs?\d*", re.IGNORECASE)),
+    (2, re.compile(r"livertumou?rs?\d*", re.IGNORECASE)),
     (3, re.compile(r"liver(cyst|kyste?)s?\d*", re.IGNORECASE)),
 )
 """Label value and the folders that have it; where two overlap, the higher value stays."""

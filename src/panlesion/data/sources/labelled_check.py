@@ -233,22 +233,13 @@ def prepared(case: LabelledCT, classes: LabelClasses, spacing_mm: float) -> tupl
 def _refuse_other_grid(ct: Grid, label: Grid) -> None:
     if sorted(ct.shape) != sorted(label.shape):
         raise StoreError(f"the CT has {_by(ct.shape)} voxels, its label {_by(label.shape)}; draw or resample it on its CT")
-    apart = _corners_apart(ct, label)
+    apart = ct.apart_mm(label)
     if apart > _SAME_MM:
         raise StoreError(
             f"CT and label lie {apart:.2f} mm apart (limit {_SAME_MM}): origin, spacing or direction differ. "
             f"CT: axes {ct.axes}, {_by(ct.spacing_mm)} mm; label: axes {label.axes}, {_by(label.spacing_mm)} mm. "
             "Write the label with its CT's affine"
         )
-
-
-def _corners_apart(a: Grid, b: Grid) -> float:
-    """How far the corner voxels of two grids lie apart in mm, whichever corner is called first."""
-    ends = [
-        grid.to_xyz(np.array(np.meshgrid(*[(0, n - 1) for n in grid.shape])).reshape(3, -1).T) for grid in (a, b)
-    ]  # fmt: skip
-    distance = np.linalg.norm(ends[0][:, None] - ends[1], axis=-1)
-    return float(max(distance.min(axis=0).max(), distance.min(axis=1).max()))
 
 
 def _refuse_huge(grid: Grid, spacing_mm: float) -> None:

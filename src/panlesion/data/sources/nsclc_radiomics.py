@@ -20,7 +20,7 @@ TUMOUR = re.compile(r"GTV[ _-]?1", re.IGNORECASE)
 """The primary tumour; other GTVs are lymph nodes or further tumours."""
 
 LEFT_OUT = ("LUNG1-014", "LUNG1-021", "LUNG1-085", "LUNG1-095", "LUNG1-194")
-"""CT and annotation of these do not fit (slices are missing from the CT); users of the set leave them out."""
+"""CT and annotation of these do not fit (the first lacks 16 slices); users of the set leave them out."""
 
 _TABLE = re.compile(r"NSCLC.*Lung1.*clinical.*\.csv", re.IGNORECASE)
 _NEEDED = ("Survival.time", "deadstatus.event", "Overall.Stage")
@@ -41,7 +41,7 @@ def find(root: Path) -> Sequence[FoundCase]:
     cases = []
     for folder in folders:
         if folder.name in LEFT_OUT:
-            reasons.append(f"{folder.name} (its CT lacks slices)")
+            reasons.append(f"{folder.name} (CT and annotation do not fit)")
             continue
         ct, label = _series(folder)
         cases.append(FoundCase(id=folder.name, patient=folder.name, image=ct.path, label=label, facts=facts[folder.name]))

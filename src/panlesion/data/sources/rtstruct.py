@@ -191,12 +191,25 @@ def fill(contours: Sequence[NDArray[np.float64]], grid: Grid, name: str) -> NDAr
     planes = _planes(ijk)
     _check_inside(planes, ijk, grid, name)
     mask = np.zeros(grid.shape, dtype=np.bool_)
-    filled: dict[float, NDArray[np.bool_]] = {}
-    for k, plane in _nearest_plane(sorted(planes), grid.shape[2]).items():
+    filled: dict[float, tuple[tuple[slice, slice], NDArray[np.bool_]]] = {}
+    taken = _nearest_plane(sorted(planes), grid.shape[2])
+    if gaps := max(taken, default=0) - min(taken, default=1) + 1 - len(taken):
+        _log.warning("%s: %d slices between its first and last have no contour; they stay empty", name, gaps)
+    for k, plane in taken.items():
         if plane not in filled:
-            filled[plane] = even_odd([ijk[n][:, :2] for n in planes[plane]], grid.shape[:2])
-        mask[:, :, k] = filled[plane]
+            filled[plane] = _filled([ijk[n][:, :2] for n in planes[plane]], grid.shape[:2])
+        window, inside = filled[plane]
+        mask[:, :, k][window] = inside
     return mask
+
+
+def _filled(contours: Sequence[NDArray[np.float64]], shape: tuple[int, int]) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:
+    """What the contours of one plane enclose, in the window around them: a tumour is a hundredth of its slice."""
+    points = np.concatenate(contours)
+    low = np.clip(np.floor(points.min(axis=0)), 0, shape).astype(int)
+    high = np.clip(np.ceil(points.max(axis=0)) + 1, low, shape).astype(int)
+    inside = even_odd([contour - low for contour in contours], (int(high[0] - low[0]), int(high[1] - low[1])))
+    return (slice(low[0], high[0]), slice(low[1], high[1])), inside
 
 
 def _check_parallel(ijk: Sequence[NDArray[np.float64]], grid: Grid, name: str) -> None:

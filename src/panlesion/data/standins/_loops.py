@@ -35,7 +35,8 @@ def _traced(mask: NDArray[np.bool_]) -> list[list[_Side]]:
     """Sides (start, end, pixel inside, pixel outside) in order, the mask on the left; a pixel's lower corner has its index."""
     padded = np.pad(mask, 1)
     from_corner: dict[_Corner, list[_Side]] = {}
-    for i, j in np.argwhere(mask).tolist():
+    within = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    for i, j in np.argwhere(mask & ~within).tolist():
         sides = (
             ((i, j), (i + 1, j), (i, j - 1)),
             ((i + 1, j), (i + 1, j + 1), (i + 1, j)),

@@ -16,7 +16,7 @@ _NAMES = (("livertumor{:02d}", "liverkyste"), ("livertumor{}", "livercyst"))
 def write_ircadb(root: Path, cases: Sequence[LabelledCT]) -> Path:
     """Values 1 liver, 2 tumour, 3 cyst. The liver's mask holds its lesions too, each tumour has a folder; bones lie beside.
 
-    Folders of tumours and cysts are named in the set's several ways, and a tumour that is alone in "tumor", as in patient 7.
+    Folders of tumours and cysts are named in the set's several ways. "tumor" holds one outside the liver, as in patient 7.
     """
     for number, case in enumerate(map(right_handed, cases), 1):
         patient = root / f"3Dircadb1.{number}"
@@ -24,8 +24,8 @@ def write_ircadb(root: Path, cases: Sequence[LabelledCT]) -> Path:
         labels = case.label.labels
         tumours, count = ndimage.label(labels == 2)
         tumour, cyst = _NAMES[number % 2]
-        masks = {"liver": labels > 0, "bone": case.ct.hu > 200}
-        masks |= {tumour.format(n) if count > 1 or number % 2 else "tumor": tumours == n for n in range(1, count + 1)}
+        masks = {"liver": labels > 0, "bone": case.ct.hu > 200, "tumor": labels == 0}
+        masks |= {tumour.format(n): tumours == n for n in range(1, count + 1)}
         masks |= {cyst: labels == 3} if (labels == 3).any() else {}
         for name, mask in masks.items():
             write_masks(patient / MASKS / name, np.asarray(mask), series, "image_{}".format)
