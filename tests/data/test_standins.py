@@ -9,6 +9,9 @@ from panlesion.data.standins.drawn import draw_case
 from panlesion.data.standins.registry import STANDINS
 
 MR = {"atlas_liver", "liver_hcc_seg", "sts_mr"}
+DICOM = {"chaos_ct", "chaos_mr", "ircadb", "rider_lung", "nsclc_radiomics", "tcga_blca", "lidc_idri", "soft_tissue_sarcoma"}
+"""Several series of a patient, or scans too small to be theirs: what they write is tested beside their readers."""
+FILES = sorted(STANDINS.keys() - DICOM)
 
 
 def draw(name, count=3, **more):
@@ -20,7 +23,7 @@ def test_every_source_has_a_stand_in():
     assert set(STANDINS) == set(SOURCES)
 
 
-@pytest.mark.parametrize("name", sorted(STANDINS))
+@pytest.mark.parametrize("name", FILES)
 def test_what_was_written_is_read_back(tmp_path, name):
     source, drawn = SOURCES[name], draw(name)
     STANDINS[name](tmp_path / "tree", drawn)
@@ -42,7 +45,7 @@ def test_what_was_written_is_read_back(tmp_path, name):
             np.testing.assert_array_equal(read.ct.hu[i, j, k], original.ct.hu[original.label.labels > 0])
 
 
-@pytest.mark.parametrize("name", sorted(STANDINS))
+@pytest.mark.parametrize("name", FILES)
 def test_the_case_n_that_is_read_is_the_case_n_that_was_given(tmp_path, name):
     count = 28 if name == "pancreas_ct" else 12
     drawn = draw(name, count, shape=(12, 12, 10), spacing_mm=5.0)

@@ -27,6 +27,7 @@ STANDINS: Mapping[str, Write] = MappingProxyType(
         "abdomenatlas_lesion_free": nifti.write_abdomenatlas,
         "pancreas_ct": pancreas_ct.write_pancreas_ct,
         "chaos_ct": chaos.write_chaos_ct,
+        "chaos_mr": chaos.write_chaos_mr,
         "ircadb": ircadb.write_ircadb,
         "rider_lung": tcia.write_rider_lung,
         "nsclc_radiomics": tcia.write_nsclc_radiomics,
