@@ -2,9 +2,9 @@ import shutil
 
 import numpy as np
 import pytest
+from annotated_scans_made import rewrite, same_case, scans
 from PIL import Image
 from pydicom.uid import generate_uid
-from scans_made import rewrite, same_case, scans
 
 from panlesion.ct.modality import Modality
 from panlesion.ct.volume import Volume

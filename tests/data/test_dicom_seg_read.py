@@ -3,9 +3,9 @@ import shutil
 import numpy as np
 import pydicom
 import pytest
+from annotated_scans_made import rewrite, scan
 from dicom_made import ORIENTATIONS, lesion_mask, read_multiframe, read_series, seg_of
 from pydicom.pixels.utils import pack_bits
-from scans_made import rewrite, scan
 
 from panlesion.ct.dicom import read_dicom
 from panlesion.data.sources.dicom_seg_read import read_seg, read_seg_header

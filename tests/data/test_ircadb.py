@@ -2,7 +2,7 @@ import shutil
 
 import numpy as np
 import pytest
-from scans_made import rewrite, same_case, scans
+from annotated_scans_made import rewrite, same_case, scans
 
 from panlesion.data.sources.ircadb import SOURCE
 from panlesion.data.standins.ircadb import write_ircadb

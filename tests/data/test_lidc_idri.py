@@ -4,7 +4,7 @@ import shutil
 import numpy as np
 import pydicom
 import pytest
-from scans_made import rewrite, same_case, scans
+from annotated_scans_made import rewrite, same_case, scans
 
 from panlesion.ct.volume import LabelMap
 from panlesion.data.sources.labelled_ct import LabelledCT

@@ -2,7 +2,7 @@ import logging
 import shutil
 
 import pytest
-from scans_made import rewrite, same_case, scans
+from annotated_scans_made import rewrite, same_case, scans
 
 from panlesion.data.sources.nsclc_radiomics import LEFT_OUT, SOURCE
 from panlesion.data.standins.tcia import write_nsclc_radiomics

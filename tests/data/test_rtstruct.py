@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pydicom
 import pytest
-from scans_made import rewrite, scan
+from annotated_scans_made import rewrite, scan
 
 from panlesion.ct.dicom import read_dicom
 from panlesion.ct.nifti import read_labels

@@ -3,7 +3,7 @@ import shutil
 
 import numpy as np
 import pytest
-from scans_made import rewrite, scans
+from annotated_scans_made import rewrite, scans
 
 from panlesion.data.sources.tcga_blca import SOURCE
 from panlesion.data.standins._dicom import write_series

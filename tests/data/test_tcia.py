@@ -1,7 +1,7 @@
 import shutil
 
 import pytest
-from scans_made import rewrite, scan
+from annotated_scans_made import rewrite, scan
 
 from panlesion.data.sources._tcia import ct_of, open_ct, patient_folders, series_below
 from panlesion.data.sources.rtstruct import RTSTRUCT_CLASS

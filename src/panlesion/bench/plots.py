@@ -133,7 +133,7 @@ def radar(spokes: Sequence[Spoke]) -> str:
     return _drawn(7.6, 4.8, draw, projection="polar")
 
 
-def _wrapped(name: str, width: int = 16) -> str:
+def _wrapped(name: str, width: int = 11) -> str:
     """A name on several lines, broken at blanks and dashes."""
     lines = [""]
     for word in name.replace("-", "- ").replace("_", "_ ").split(" "):
