@@ -24,6 +24,7 @@ from panlesion.bench.baselines import FITTERS, Predict
 from panlesion.bench.case_store import CaseStore, StoredCase, fill, resampled, written
 from panlesion.bench.rows import claim_folder, fingerprint
 from panlesion.bench.task import Arm, BenchTask
+from panlesion.bench.transfer import tuned_on_related
 from panlesion.ct.atomic import replacing
 from panlesion.ct.standardise import standardise
 from panlesion.data.sources.labelled_ct import LabelledCT
@@ -35,11 +36,13 @@ from panlesion.nets.sliding import predict_logits
 from panlesion.synth.pool import run_jobs
 from panlesion.train.finetune import Finetune, Labelled, Moves, adapted, finetune_segment, reset
 
-RESULTS, SPLITS, PREPARED = "results.jsonl", "splits.json", "prepared"
+RESULTS, SPLITS, PREPARED, RELATED = "results.jsonl", "splits.json", "prepared", "related"
 ALL = 10**6
 """Shots of a repetition that trains on all of its training patients; more than any dataset has."""
 
-TRAINED: Mapping[Arm, Moves] = MappingProxyType({Arm.SCRATCH: Moves.ALL, Arm.FROZEN: Moves.DECODER, Arm.FINETUNED: Moves.ALL})
+TRAINED: Mapping[Arm, Moves] = MappingProxyType(
+    {Arm.SCRATCH: Moves.ALL, Arm.FROZEN: Moves.DECODER, Arm.FINETUNED: Moves.ALL, Arm.TRANSFERRED: Moves.ALL}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +118,13 @@ def run_few_shot(
         return rows
     if watch is not None:
         watch(str(jobs[0]), 0, len(jobs))
-    bench = _Bench(task=replace(task, read=_read_already), stored=stored, working=working, model=model, plan=plan, out=out)
+    related = None
+    if task.related is not None and any(job.arm is Arm.TRANSFERRED for job in jobs):
+        _, related = stored_cases(task.related, root, out / RELATED, watch)
+        task = replace(task, related=replace(task.related, read=_read_already))
+    bench = _Bench(
+        task=replace(task, read=_read_already), stored=stored, working=working, related=related, model=model, plan=plan, out=out
+    )
     blob = pickle.dumps(bench)
     for number, outcome in enumerate(run_jobs(jobs, partial(_make_work, blob), workers), 1):
         if outcome.failed:
@@ -160,7 +169,8 @@ def _jobs(task: BenchTask, plan: FewShot, splits: Sequence[FewShotSplit]) -> Ite
     for split in splits:
         for arm in plan.arms or task.arms:
             some = {ALL} if plan.cross_validated else {min(shots, len(split.train)) for shots in plan.shots if shots > 0}
-            for shots in sorted({Arm.ZERO: {0}, Arm.THRESHOLD: some | {0}}.get(arm, some)):
+            none_too = {Arm.ZERO: {0}, Arm.THRESHOLD: some | {0}, Arm.TRANSFERRED: some | {0}}
+            for shots in sorted(none_too.get(arm, some)):
                 yield FewShotJob(arm=arm, shots=shots, split=split)
 
 
@@ -171,6 +181,7 @@ class _Bench:
     task: BenchTask
     stored: CaseStore
     working: CaseStore
+    related: CaseStore | None
     model: Model
     plan: FewShot
     out: Path
@@ -203,9 +214,12 @@ def _predictor(bench: _Bench, job: FewShotJob) -> Predict:
     shown = job.split.train[: job.shots]
     if arm in FITTERS:
         return FITTERS[arm](list(bench.stored.of(shown)))
-    tuned = adapted(bench.model, dict.fromkeys(task.classes, None if arm is Arm.SCRATCH else task.start_from))
+    if arm is Arm.TRANSFERRED:
+        tuned = adapted(_related_model(bench, job), {name: name for name in task.classes})
+    else:
+        tuned = adapted(bench.model, dict.fromkeys(task.classes, None if arm is Arm.SCRATCH else task.start_from))
     tuned.info = replace(tuned.info, spacing_mm=task.working_mm)
-    if arm is not Arm.ZERO:
+    if shown and arm is not Arm.ZERO:
         if arm is Arm.SCRATCH:
             reset(tuned, job.split.seed)
         protocol = plan.finetune.starting_anew() if arm is Arm.SCRATCH else plan.finetune
@@ -215,6 +229,15 @@ def _predictor(bench: _Bench, job: FewShotJob) -> Predict:
         shutil.rmtree(folder)
     tuned.eval()
     return lambda case: segment(tuned, case)
+
+
+def _related_model(bench: _Bench, job: FewShotJob) -> Model:
+    """Tuned on all training patients of the repetition: none that is tested on, on neither task."""
+    task, related, split = bench.task.related, bench.related, job.split
+    assert task is not None and related is not None
+    config = replace(bench.plan.finetune, fit=replace(bench.plan.finetune.fit, seed=split.seed))
+    file = bench.out / RELATED / f"tuned_{split.seed}.safetensors"
+    return tuned_on_related(task, bench.model, lambda: [_labelled(case) for case in related.of(split.train)], config, file)
 
 
 def _labelled(case: LabelledCT) -> Labelled:
@@ -246,6 +269,7 @@ def _settings(task: BenchTask, model: Model, plan: FewShot) -> dict[str, Any]:
     """What every row of a folder depends on, beside its own arm, shots and repetition."""
     finetune = {f"finetune.{name}": value for name, value in asdict(plan.finetune).items()}
     folds = {"folds": plan.seeds} if plan.cross_validated else {}
+    folds |= {"related": task.related.id} if task.related else {}
     return {
         "task": task.id,
         "model": fingerprint(model),

@@ -79,20 +79,21 @@ def few_shot_tables(task: BenchTask, rows: Sequence[Row]) -> list[Table]:
     )
     at = {arm: {row.shots for row in rows if row.arm is arm} for arm in task.arms}
     gains = [
-        (over, shots, gain(rows, Arm.FINETUNED, over, shots))
+        (arm, over, shots, gain(rows, arm, over, shots))
+        for arm in (Arm.FINETUNED, Arm.TRANSFERRED)
         for over in task.arms
-        if over is not Arm.FINETUNED
-        for shots in sorted(at[Arm.FINETUNED] & at[over])
+        if over not in (arm, Arm.TRANSFERRED)
+        for shots in sorted(at.get(arm, set()) & at[over])
     ]
     if not gains:
         return [scores]
     paired = Table(
         title="Paired differences in Dice",
         header=("arms", "shots", "difference (95 % interval)"),
-        rows=tuple((f"{Arm.FINETUNED} over {over}", shown_shots(shots), str(one)) for over, shots, one in gains),
+        rows=tuple((f"{arm} over {over}", shown_shots(shots), str(one)) for arm, over, shots, one in gains),
         scores=tuple(
-            _score(task, f"dice{DIFFERENCE}", f"{Arm.FINETUNED} over {over}", shots, one, repetitions[over, shots])
-            for over, shots, one in gains
+            _score(task, f"dice{DIFFERENCE}", f"{arm} over {over}", shots, one, repetitions[over, shots])
+            for arm, over, shots, one in gains
         ),
     )
     return [scores, paired]

@@ -23,6 +23,7 @@ class Arm(StrEnum):
     SCRATCH = "scratch"
     FROZEN = "features frozen"
     FINETUNED = "fine-tuned"
+    TRANSFERRED = "tuned on the related task first"
 
 
 class HasPatient(Protocol):
@@ -42,7 +43,8 @@ class BenchTask:
     A `CaseReader` (`SourceReader`, `OwnReader`) reads any source or folder; reading goes on where it was cut.
 
     `start_from` is the pretrained lesion class that its head starts from. The network works at `network_mm`, by default the
-    same spacing. So many `reserved` patients are never compared on: what is chosen for the task is chosen on them.
+    same spacing. On a `related` task of the same patients (their CTs, say) a network can be tuned first, on the training
+    patients alone. So many `reserved` patients are never compared on: what is chosen for the task is chosen on them.
     """
 
     id: str
@@ -54,6 +56,7 @@ class BenchTask:
     network_mm: float | None = None
     baselines: tuple[Arm, ...] = (Arm.BALL,)
     reserved: int = 0
+    related: "BenchTask | None" = None
 
     @property
     def working_mm(self) -> float:
@@ -63,7 +66,7 @@ class BenchTask:
     @property
     def arms(self) -> tuple[Arm, ...]:
         """Everything that is compared by default."""
-        return (*self.baselines, *NETWORK_ARMS)
+        return (*self.baselines, *NETWORK_ARMS, *([Arm.TRANSFERRED] if self.related else []))
 
     def cases(self, root: Path) -> list[LabelledCT]:
         """All cases of the task below the folder that holds the datasets, in memory."""
@@ -92,7 +95,7 @@ class BenchTask:
 
     def at(self, network_mm: float) -> "BenchTask":
         """The same task with the network at another spacing."""
-        return replace(self, network_mm=network_mm)
+        return replace(self, network_mm=network_mm, related=self.related and self.related.at(network_mm))
 
     def patients(self, cases: Sequence[HasPatient], *, development: bool) -> list[str]:
         """The patients that are compared on, or with `development` the reserved ones; the choice depends on their names alone.
