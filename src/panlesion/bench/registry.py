@@ -6,11 +6,13 @@ from types import MappingProxyType
 
 from panlesion.bench import untouched
 from panlesion.bench.few_shot_table import run_task
+from panlesion.bench.kits_stage import run_kits_stage
+from panlesion.bench.kits_survival import run_kits_survival
 from panlesion.bench.nodule_attributes import run_nodule_attributes
 from panlesion.bench.protocol import BenchRow, Dataset, Protocol
 from panlesion.bench.task import Arm, BenchTask
 from panlesion.bench.unadapted import run_phantoms, run_real, run_synthetic_attributes
-from panlesion.data.sources import lidc_nodules, sts
+from panlesion.data.sources import kits_masks, lidc_nodules, sts
 from panlesion.lesion.taxonomy import LesionType
 from panlesion.nets.classes import OTHER_MASS
 
@@ -25,6 +27,7 @@ LIDC = BenchTask(
     baselines=(Arm.BALL, Arm.THRESHOLD),
     reserved=20,
 )
+CLINICAL_CHOICES = frozenset({"arms", "seeds", "cases"})
 FEW_SHOT_CHOICES = frozenset({"shots", "seeds", "steps", "arms", "spacing", "cases", "workers"})
 
 STS_DATA = Dataset(
@@ -43,6 +46,16 @@ LIDC_DATA = Dataset(
     layout=(
         "lidc_nodules/image/NAME.nii.gz, lidc_nodules/label/NAME.nii.gz and lidc_nodules/index.csv with a row for each NAME: "
         f"file, lidc_patient, readers, {', '.join(lidc_nodules.Score)} (medians, blank where unknown)"
+    ),
+)
+
+KITS_DATA = Dataset(
+    folders=("kits23",),
+    source="KiTS23 (Heller et al. 2023), masks and clinical table, CC BY-NC-SA 4.0",
+    get="masks and clinical table from https://github.com/neheller/kits23, the masks resampled to 2 mm and cropped",
+    layout=(
+        f"kits23/{kits_masks.MASKS}/CASE.nii.gz (1 kidney, 2 tumour, 3 cyst) and kits23/{kits_masks.TABLE} with a row for each CASE: "
+        + ", ".join(kits_masks.COLUMNS)
     ),
 )
 
@@ -93,6 +106,22 @@ _ROWS = (
         protocol=Protocol.ATTRIBUTES,
         run=run_synthetic_attributes,
         takes=frozenset({"cases", "workers"}),
+    ),
+    BenchRow(
+        id="kits-stage",
+        title="Pathological T stage of kidney tumours from the shape of their masks",
+        protocol=Protocol.CLINICAL,
+        run=partial(run_kits_stage, "kits23"),
+        takes=CLINICAL_CHOICES,
+        data=KITS_DATA,
+    ),
+    BenchRow(
+        id="kits-survival",
+        title="Overall survival with kidney cancer from the shape of the masks",
+        protocol=Protocol.CLINICAL,
+        run=partial(run_kits_survival, "kits23"),
+        takes=CLINICAL_CHOICES,
+        data=KITS_DATA,
     ),
 )
 ROWS: Mapping[str, BenchRow] = MappingProxyType({row.id: row for row in _ROWS})
