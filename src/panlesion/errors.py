@@ -6,6 +6,7 @@ ours are `assert`. Every message says which field or file, its value, the rule i
     PanlesionError
     ├── ReadError            a file or folder cannot be read as what it claims to be
     │   ├── NotCTError       it can be read, but is no CT (wrong modality, RGB, values that cannot be HU)
+    │   ├── NotMRError       it can be read, but is no MR whose values are brightness
     │   ├── GeometryError    slices or affine do not describe one regular grid
     │   └── OrganMapError    a label map or mask folder breaks its numbering or does not fit its CT
     ├── SpecError            a lesion specification contradicts itself or its type
@@ -31,6 +32,10 @@ class ReadError(PanlesionError):
 
 class NotCTError(ReadError):
     """Readable, but no CT in HU."""
+
+
+class NotMRError(ReadError):
+    """Readable, but no MR whose values are brightness."""
 
 
 class GeometryError(ReadError):

@@ -105,6 +105,11 @@ def test_what_cannot_be_done_is_said_and_nothing_written(tmp_path, monkeypatch, 
     assert not (tmp_path / "out").exists() or not any((tmp_path / "out").iterdir())
 
 
+def test_an_mr_needs_a_checkpoint_that_was_taught_mr(scans, tmp_path):
+    code, told = run(scans / "one.nii.gz", tmp_path, "--mr")
+    assert code == 1 and "taught CT, the images are MR" in told and not list(tmp_path.iterdir())
+
+
 def test_help_shows_how_it_is_called():
     code, told = run("--help")
     assert code == 0 and "Example: panlesion predict" in told

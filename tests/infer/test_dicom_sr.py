@@ -20,6 +20,7 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import EnhancedCTImageStorage, SegmentationStorage
 from records_made import findings, lesion
 
+from panlesion.ct.modality import Modality
 from panlesion.errors import ReadError
 from panlesion.infer.dicom_seg import write_seg
 from panlesion.infer.dicom_sr import write_sr
@@ -126,6 +127,14 @@ def test_what_is_not_known_is_left_out(tmp_path):
     assert said["new, measured"] == "odd"
     assert "Shape" not in said
     check_with_dciodvfy(path)
+
+
+def test_of_an_mr_no_attenuation_is_told(tmp_path):
+    ct = read_series(tmp_path / "ct")
+    found = replace(findings(), modality=Modality.MR, lesions=(lesion(1, mean_hu=None, sd_hu=None, organ_mean_hu=None),))
+    (group,) = groups_of(written(tmp_path, ct, found)[1])
+    told = measured(group)
+    assert "Volume" in told and not any("Attenuation" in name for name in told)
 
 
 def test_a_report_is_preliminary_and_made_by_a_device(tmp_path):

@@ -6,6 +6,7 @@ import torch
 from scipy import ndimage
 
 from panlesion.ct.body import body_mask
+from panlesion.ct.modality import Modality
 from panlesion.ct.volume import Volume, standard_grid
 from panlesion.errors import GeometryError
 from panlesion.infer.findings import Prediction, body_box, find, predict_scan
@@ -69,6 +70,18 @@ def test_air_around_the_body_is_none_and_costs_nothing():
     nothing = predict_scan(model, replace(wide, hu=np.full_like(hu, -1000)))
     assert not nothing.types.any()
     assert find(nothing)[1] == []
+
+
+def test_of_an_mr_all_is_predicted_since_dark_tissue_looks_like_air():
+    model, ct = model_of(pan_tumour_classes()), body((40, 40, 20), margin=0)
+    dark = replace(ct, hu=np.full_like(ct.hu, -990))
+    windows = []
+    for modality in Modality:
+        model.info = replace(model.info, modality=modality)
+        done = [0]
+        predict_scan(model, dark, skip_air=True, progress=lambda *n, done=done: done.append(n[1]))
+        windows.append(done[-1])
+    assert windows[0] == 0 < windows[1]
 
 
 def test_air_that_is_skipped_is_none_and_nothing_changes_in_the_body():

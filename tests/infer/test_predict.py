@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 from patients_made import made_patient, seeing_all
 
+from panlesion.ct.modality import Modality
 from panlesion.ct.nifti import write_labels, write_volume
 from panlesion.ct.organ_files import OrganNumbering
 from panlesion.ct.volume import Grid, LabelMap, Volume
-from panlesion.errors import OrganMapError
+from panlesion.errors import CheckpointError, OrganMapError
 from panlesion.infer import predict as room
 from panlesion.infer.predict import Settings, algorithm_of, predict_ct, suspicion_of
-from panlesion.infer.record import OperatingPoint
+from panlesion.infer.record import OperatingPoint, read_findings, write_findings
+from panlesion.infer.report_page import report_html
 from panlesion.measure.overlap import dice
 from panlesion.measure.size import measure_size
 from panlesion.nets.checkpoint import load_model
@@ -124,3 +126,33 @@ def test_an_organ_map_of_another_ct_is_refused(scan, patient, model, monkeypatch
 def test_suspicion_of_nothing_is_none():
     told = suspicion_of([])
     assert set(told.values()) == {0.0} and "overall" in told and len(told) == 11
+
+
+def test_an_mr_is_predicted_without_hu(patient, monkeypatch, tmp_path):
+    taught = load_model("nano")
+    taught.info = replace(taught.info, modality=Modality.MR)
+    brightness = np.clip(patient.ct.hu + 1000, 0, None).astype(np.int16)
+    path = tmp_path / "mr.nii.gz"
+    write_volume(path, Volume(hu=brightness, grid=patient.ct.grid))
+    done = predicted(path, patient, taught, monkeypatch, modality=Modality.MR)
+    assert [one.type for one in done.findings.lesions] == ["liver_tumor", "kidney_cyst"]
+    assert done.findings.modality is Modality.MR and done.findings.plain is None
+    for one in done.findings.lesions:
+        assert (one.mean_hu, one.sd_hu, one.organ_mean_hu) == (None, None, None)
+        assert all(reading.measured is None for reading in one.attributes.values())
+        assert "HU" not in one.sentence and one.volume_ml > 0
+    page = report_html(done.findings, done.ct, done.lesions)
+    assert "MR lesion report" in page and "An MR has no HU" in page and "full range of brightness" in page
+    assert f"{done.findings.lesions[0].long.length_mm:.0f}" in page
+    path = tmp_path / "findings.json"
+    write_findings(path, done.findings)
+    assert read_findings(path) == done.findings
+
+
+def test_a_scan_of_a_kind_the_model_never_saw_is_refused(scan, patient, model, monkeypatch):
+    with pytest.raises(CheckpointError, match="taught CT, the images are MR"):
+        predicted(scan[0] / "ct.nii.gz", patient, model, monkeypatch, modality=Modality.MR)
+    taught = load_model("nano")
+    taught.info = replace(taught.info, modality=Modality.MR)
+    with pytest.raises(CheckpointError, match="say --mr"):
+        predicted(scan[0] / "ct.nii.gz", patient, taught, monkeypatch)

@@ -1,8 +1,12 @@
+import itertools
+
 import numpy as np
 import pytest
+from picai_eval import evaluate
+from sklearn.metrics import average_precision_score
 
-from panlesion.measure.detection import Part, Reading, tally
-from panlesion.measure.froc import operating_points
+from panlesion.measure.detection import HitRule, Part, Reading, compare, tally
+from panlesion.measure.froc import average_precision, froc_curve, operating_points
 
 
 def hit(score, voxels=10):
@@ -55,3 +59,79 @@ def test_ties_do_not_break_the_bound():
 def test_without_lesions_there_is_no_sensitivity():
     with pytest.raises(ValueError, match="1 scans hold no lesion"):
         operating_points([Reading(parts=(miss(0.5),))])
+
+
+def drawn_scans(seed, scans=12, shape=(14, 12, 10)):
+    """Pairs of lesion mask and detection map: a lesion is found, half found or missed, and there are false parts."""
+    rng = np.random.default_rng(seed)
+    for _ in range(scans):
+        truth, found = np.zeros(shape, bool), np.zeros(shape, np.float32)
+        for corner in ((1, 1, 1), (8, 1, 1), (1, 7, 6), (8, 7, 6)):
+            here = tuple(slice(a, a + 4) for a in corner)
+            truth[here] = rng.random() < 0.4
+            if rng.random() < 0.5:
+                size = int(rng.integers(1, 5))
+                found[tuple(slice(a, a + size) for a in corner)] = rng.integers(1, 8) / 8  # scores tie
+        yield truth, found
+
+
+def read(truth, found):
+    return compare(found > 0, truth, found)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_curve_and_average_precision_are_those_of_picai_eval(seed):
+    pairs = list(drawn_scans(seed))
+    # every part has one score, so its highest voxel, which they take, is its mean, which we take
+    theirs = evaluate(
+        y_det=[found for _, found in pairs], y_true=[truth.astype(np.int32) for truth, _ in pairs], num_parallel_calls=1
+    )
+    scans = [read(*pair) for pair in pairs]
+    assert average_precision(scans) == pytest.approx(theirs.AP)
+    mine = froc_curve(scans)
+    rates, found = theirs.lesion_FPR, theirs.lesion_TPR
+    least = dict(zip(theirs.thresholds.tolist(), zip(rates.tolist(), found.tolist(), strict=True), strict=True))
+    for point in mine:
+        rate, share = least[point.least_score]
+        if np.isfinite(rate):  # they replace the last point by one at infinity
+            assert (point.false_per_scan, point.sensitivity) == (pytest.approx(rate), pytest.approx(share))
+
+
+def test_average_precision_is_that_of_a_ranking_where_every_lesion_is_a_part():
+    rng = np.random.default_rng(1)
+    right, scores = rng.random(60) < 0.4, rng.integers(1, 20, 60) / 20
+    scans = [
+        Reading(lesions=(10,) if yes else (), parts=(hit(float(s)) if yes else miss(float(s)),))
+        for yes, s in zip(right, scores, strict=True)
+    ]
+    assert average_precision(scans) == pytest.approx(average_precision_score(right, scores))
+
+
+def test_average_precision_by_hand():
+    # 0.9 right, 0.8 and 0.6 wrong, 0.5 right, the third lesion never found
+    assert average_precision(SCANS) == pytest.approx((1 / 3) * 1 + (1 / 3) * (2 / 4))
+    assert average_precision([Reading(lesions=(10,))]) == 0.0
+    assert froc_curve([Reading(lesions=(10,))]) == ()
+    assert average_precision([Reading(lesions=(10,), parts=(hit(0.2),))]) == 1.0
+
+
+def test_a_further_part_on_a_lesion_that_is_hit_is_neither_right_nor_wrong():
+    twice = Reading(lesions=(10,), parts=(hit(0.5, 6), hit(0.9, 4)))
+    assert froc_curve([twice])[-1].false_per_scan == 0.0
+    assert average_precision([twice]) == 1.0
+
+
+def test_the_curve_rises_and_shares_keep_to_their_range():
+    for seed in range(4):
+        points = froc_curve([read(*pair) for pair in drawn_scans(seed)], HitRule(at_least=0.3))
+        for better, worse in itertools.pairwise(points):
+            assert better.least_score > worse.least_score
+            assert better.sensitivity <= worse.sensitivity and better.false_per_scan <= worse.false_per_scan
+        assert all(0 <= point.precision <= 1 for point in points)
+
+
+def test_a_curve_without_lesions_is_refused():
+    with pytest.raises(ValueError, match="hold no lesion"):
+        average_precision([Reading(parts=(miss(0.5),))])
+    with pytest.raises(ValueError, match="0 scans"):
+        froc_curve([])

@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 
@@ -92,3 +93,22 @@ def test_nothing_is_reported_and_nothing_written_into_the_home_directory(tmp_pat
     done = subprocess.run([sys.executable, "-c", NOTHING_SENT], env=home, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("spoil", ["cut", "unwritable"])
+def test_a_cache_that_is_damaged_or_cannot_be_written_costs_time_alone(tmp_path, monkeypatch, spoil):
+    model, x = model_of(seed=9), windows(1)
+    cache = tmp_path / "cache"
+    monkeypatch.setattr(openvino_engine, "_COMPILED", {})
+    expected = OpenVinoEngine(model, bf16=False, threads=1, cache=cache)(x).clone()
+    monkeypatch.setattr(openvino_engine, "_COMPILED", {})
+    if spoil == "cut":
+        (network,) = cache.glob("*/network.xml")
+        network.write_text(network.read_text()[:200])
+    else:
+        shutil.rmtree(cache)
+        cache.write_text("a file, no folder")
+    assert torch.equal(OpenVinoEngine(model, bf16=False, threads=1, cache=cache)(x), expected)
+    if spoil == "cut":
+        (network,) = cache.glob("*/network.xml")
+        assert network.stat().st_size > 200

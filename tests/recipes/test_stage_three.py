@@ -11,6 +11,7 @@ from panlesion.errors import TrainingError
 from panlesion.infer.findings import find_lesions
 from panlesion.nets.candidates import detection_look
 from panlesion.nets.checkpoint import load_model, save_checkpoint
+from panlesion.nets.heads import DETECTION_HEAD
 from panlesion.nets.look import Look, Pooling
 from panlesion.recipes import stage_three
 from panlesion.recipes.stage_three import STAGE_THREE, StageThree, pretrain_detection
@@ -159,3 +160,22 @@ def test_the_nano_recipe_looks_as_the_shipped_network_can():
 def test_healthy_scans_may_not_be_all_that_calibrates():
     with pytest.raises(ValueError, match="healthy_every is 2"):
         tiny(2.5, healthy_every=2)
+
+
+def test_probabilities_are_those_of_scans_with_as_many_lesions_as_expected(recipe, start, tmp_path):
+    """Twice as many expected lesions double the odds of every part, and change neither ranking nor operating points."""
+    models = {
+        expected: pretrain_detection(replace(recipe, expected_lesions=expected), tmp_path / str(expected), start_from=start)
+        for expected in (0.5, 1.0)
+    }
+    few, many = (model.heads[DETECTION_HEAD].state_dict() for model in models.values())
+    last = list(few)[-1]
+    assert float(many[last] - few[last]) == pytest.approx(np.log(2), rel=1e-4)  # the logit of every part
+    assert all(torch.equal(few[name], many[name]) for name in few if name != last)
+    tables = [model.info.provenance["stage_three"]["operating_points"] for model in models.values()]
+    assert [point["sensitivity"] for point in tables[0]] == [point["sensitivity"] for point in tables[1]]
+
+
+def test_so_many_lesions_must_be_expected():
+    with pytest.raises(ValueError, match="expected_lesions is 0"):
+        tiny(2.5, expected_lesions=0.0)

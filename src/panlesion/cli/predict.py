@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from panlesion.cli._cache import engine_cache
 from panlesion.cli._extras import need_dicom_extra, need_model_extra
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def predict(
         str, typer.Option(help="What runs the network: auto, torch, torch-bf16, openvino or openvino-bf16.")
     ] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of the network; default: all cores.")] = None,
+    mr: Annotated[bool, typer.Option("--mr", help="The images are MR; for checkpoints that were fine-tuned on MR.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Predict again what is there.")] = False,
 ) -> None:
     """Find, measure and report lesions in CTs. Research use only; not a medical device.
@@ -63,9 +65,10 @@ def predict(
     need_model_extra("predict")
     if not all(path.name.lower().endswith((".nii", ".nii.gz")) for path in cts):
         need_dicom_extra("predict")
+    from panlesion.ct.modality import Modality
     from panlesion.ct.organ_files import OrganNumbering
     from panlesion.infer.case_folder import name_cases
-    from panlesion.infer.predict import Settings, algorithm_of
+    from panlesion.infer.predict import Settings, algorithm_of, check_modality
     from panlesion.nets.checkpoint import load_model
 
     if organs is not None and len(cts) > 1:
@@ -78,7 +81,8 @@ def predict(
         cases = name_cases(cts)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="CT") from error
-    model = load_model(checkpoint)
+    model, modality = load_model(checkpoint), Modality.MR if mr else Modality.CT
+    check_modality(model, modality)
     settings = Settings(
         point=_point(model, sensitivity, false_positives, probability),
         algorithm=algorithm_of(Path(checkpoint).name, model),
@@ -86,6 +90,7 @@ def predict(
         numbering=OrganNumbering(organ_labels),
         series=series,
         prior=prior,
+        modality=modality,
     )
     chosen = _engine(model, engine, threads)
     failures = _predict_all(cases, out, model, settings, chosen, overwrite=overwrite)
@@ -111,7 +116,7 @@ def _engine(model: "Model", name: str, threads: int | None) -> "ChosenEngine":
     from panlesion.nets.engines import choose_engine
 
     try:
-        return choose_engine(model, name, threads=threads)
+        return choose_engine(model, name, threads=threads, cache=engine_cache())
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--engine") from error
 

@@ -1,4 +1,4 @@
-"""DICOM CT series: grouped, listed, chosen and read."""
+"""DICOM series, CT or MR: grouped, listed, chosen and read."""
 
 import logging
 from collections import Counter, defaultdict
@@ -6,20 +6,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from panlesion.ct.dicom_geometry import Stack, stack_planes
-from panlesion.ct.dicom_header import CT_CLASSES, FileHeader, Plane, read_header
-from panlesion.ct.dicom_pixels import MAX_SIDE, decode_stack
-from panlesion.ct.dicom_source import Source, dicom_sources
-from panlesion.ct.nifti_header import MAX_VOXELS
-from panlesion.ct.volume import Index3, Vector3, Volume
-from panlesion.errors import GeometryError, NotCTError, ReadError
+import numpy as np
+from numpy.typing import NDArray
 
+from panlesion.ct.dicom_geometry import Stack, stack_planes
+from panlesion.ct.dicom_header import CT_CLASSES, MR_CLASSES, FileHeader, Plane, read_header
+from panlesion.ct.dicom_pixels import MAX_SIDE, decode_brightness, decode_hu
+from panlesion.ct.dicom_source import Source, dicom_sources
+from panlesion.ct.modality import Modality
+from panlesion.ct.nifti_header import MAX_VOXELS
+from panlesion.ct.volume import Grid, Index3, Vector3, Volume
+from panlesion.errors import GeometryError, NotCTError, NotMRError, ReadError
+
+_NOT = {Modality.CT: NotCTError, Modality.MR: NotMRError}
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesInfo:
-    """One series as a list shows it; `problem` says why it cannot be read as a CT, if so."""
+    """One series as a list shows it; `problem` says why it cannot be read as a CT (an MR: as an MR), if so."""
 
     uid: str
     number: int | None
@@ -60,6 +65,19 @@ class DicomCT:
     slices: tuple[SliceRef, ...]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DicomMR:
+    """An MR as its files have it, brightness float32 (I, J, K), and the images its planes came from."""
+
+    brightness: NDArray[np.float32]
+    grid: Grid
+    series_uid: str
+    slices: tuple[SliceRef, ...]
+
+
+_CLASSES = {Modality.CT: CT_CLASSES, Modality.MR: MR_CLASSES}
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Series:
     uid: str
@@ -77,15 +95,14 @@ class _Series:
     def modality(self) -> str:
         return self.headers[0].modality or "none"
 
-    @property
-    def readable(self) -> bool:
+    def meant_by(self, wanted: Modality) -> bool:
         """Whether this is what someone who gives a folder means by "the CT" in it: no screen captures, no scouts."""
         classes = {header.sop_class for header in self.headers}
-        return self.modality == "CT" and bool(self.planes) and classes <= {*CT_CLASSES, ""}
+        return self.modality == wanted.upper() and bool(self.planes) and classes <= {*_CLASSES[wanted], ""}
 
-    def stack(self) -> Stack:
+    def stack(self, wanted: Modality) -> Stack:
         """Where its planes lie; refuses what is no regular grid, and sizes nobody scans."""
-        self._check_kind()
+        self._check_kind(wanted)
         sizes = Counter((header.rows, header.columns) for header in self.headers if any(not p.localizer for p in header.planes))
         if len(sizes) > 1:
             listed = ", ".join(f"{n} of {rows}x{columns}" for (rows, columns), n in sizes.most_common(4))
@@ -97,13 +114,15 @@ class _Series:
             raise ReadError(f"{name}: {columns}x{rows}x{len(planes)} voxels; at most {MAX_SIDE} a side and {MAX_VOXELS} in all")
         return stack_planes(planes, rows, columns)
 
-    def _check_kind(self) -> None:
-        name = self.headers[0].source.name
-        if self.modality != "CT":
-            raise NotCTError(f"{name}: Modality {self.modality}; only CT can be read. Give the CT series")
+    def _check_kind(self, wanted: Modality) -> None:
+        name, kind = self.headers[0].source.name, wanted.upper()
+        error = _NOT[wanted]
+        if self.modality != kind:
+            hint = " (--mr reads an MR)" if self.modality == "MR" else ""
+            raise error(f"{name}: Modality {self.modality}; only {kind} can be read here{hint}. Give the {kind} series")
         if not self.planes:
-            kind = f"only localizers ({len(self.localizers)})" if self.localizers else "no image"
-            raise NotCTError(f"{name}: series {self.uid} has {kind}; give the CT series itself")
+            found = f"only localizers ({len(self.localizers)})" if self.localizers else "no image"
+            raise error(f"{name}: series {self.uid} has {found}; give the {kind} series itself")
 
 
 def read_dicom(path: Path | str, *, series: str | None = None) -> DicomCT:
@@ -120,14 +139,36 @@ def read_dicom(path: Path | str, *, series: str | None = None) -> DicomCT:
     """
     path = Path(path)
     with dicom_sources(path) as sources:
-        chosen = _choose(_grouped(sources), series, path)
-        if chosen.localizers:
-            _log.warning("%s: left out %d localizer(s) of series %s", path, len(chosen.localizers), chosen.uid)
-        stack = chosen.stack()
-        hu = decode_stack(stack, chosen.headers)
+        chosen, stack = _chosen(sources, series, path, Modality.CT)
+        hu = decode_hu(stack, chosen.headers)
+    return DicomCT(volume=Volume(hu=hu, grid=stack.grid), series_uid=chosen.uid, slices=_references(chosen, stack))
+
+
+def read_dicom_mr(path: Path | str, *, series: str | None = None) -> DicomMR:
+    """Read one MR series of a file, folder or zip; its array axes are those of `read_dicom`.
+
+    Raises:
+        ReadError: Nothing readable, several series and none chosen, damaged files.
+        NotMRError: No MR among them.
+        GeometryError: Slices that make no regular grid.
+    """
+    path = Path(path)
+    with dicom_sources(path) as sources:
+        chosen, stack = _chosen(sources, series, path, Modality.MR)
+        brightness = decode_brightness(stack, chosen.headers)
+    return DicomMR(brightness=brightness, grid=stack.grid, series_uid=chosen.uid, slices=_references(chosen, stack))
+
+
+def _chosen(sources: Sequence[Source], series: str | None, path: Path, wanted: Modality) -> tuple[_Series, Stack]:
+    chosen = _choose(_grouped(sources), series, path, wanted)
+    if chosen.localizers:
+        _log.warning("%s: left out %d localizer(s) of series %s", path, len(chosen.localizers), chosen.uid)
+    return chosen, chosen.stack(wanted)
+
+
+def _references(chosen: _Series, stack: Stack) -> tuple[SliceRef, ...]:
     headers = {header.source.name: header for header in chosen.headers}
-    slices = tuple(_reference(plane, headers[plane.source.name]) for plane in stack.planes)
-    return DicomCT(volume=Volume(hu=hu, grid=stack.grid), series_uid=chosen.uid, slices=slices)
+    return tuple(_reference(plane, headers[plane.source.name]) for plane in stack.planes)
 
 
 def list_dicom(path: Path | str) -> list[SeriesInfo]:
@@ -150,23 +191,24 @@ def _grouped(sources: Sequence[Source]) -> list[_Series]:
     return sorted(series, key=lambda s: (s.headers[0].series_number is None, s.headers[0].series_number or 0, s.uid))
 
 
-def _choose(found: list[_Series], wanted: str | None, path: Path) -> _Series:
+def _choose(found: list[_Series], named_by: str | None, path: Path, wanted: Modality) -> _Series:
+    kind = wanted.upper()
     listed = "\n  ".join(str(_info(series)) for series in found)
-    if wanted is not None:
-        named = [s for s in found if s.uid == wanted] or [s for s in found if str(s.headers[0].series_number) == wanted]
-        named = [s for s in named if s.modality == "CT" and s.planes] or named
+    if named_by is not None:
+        named = [s for s in found if s.uid == named_by] or [s for s in found if str(s.headers[0].series_number) == named_by]
+        named = [s for s in named if s.modality == kind and s.planes] or named
         if len(named) != 1:
             count = "no series is" if not named else f"{len(named)} series are"
-            raise ReadError(f"{path}: {count} called {wanted!r}. Give the UID, or the number if only one has it:\n  {listed}")
+            raise ReadError(f"{path}: {count} called {named_by!r}. Give the UID, or the number if only one has it:\n  {listed}")
         return named[0]
     if len(found) == 1:
         return found[0]
-    readable = [series for series in found if series.readable]
+    readable = [series for series in found if series.meant_by(wanted)]
     if not readable:
-        raise NotCTError(f"{path}: no CT series among its {len(found)} series:\n  {listed}")
+        raise _NOT[wanted](f"{path}: no {kind} series among its {len(found)} series:\n  {listed}")
     if len(readable) > 1:
         raise ReadError(
-            f"{path}: {len(readable)} CT series. Choose one with --series UID (or its number, the first word):\n  {listed}"
+            f"{path}: {len(readable)} {kind} series. Choose one with --series UID (or its number, the first word):\n  {listed}"
         )
     others = [str(_info(series)) for series in found if series is not readable[0]]
     _log.info("%s: reading series %s; left out: %s", path, readable[0].uid, "; ".join(others))
@@ -177,7 +219,7 @@ def _info(series: _Series) -> SeriesInfo:
     first = series.headers[0]
     shape, spacing, problem = None, None, None
     try:
-        grid = series.stack().grid
+        grid = series.stack(Modality.MR if series.modality == "MR" else Modality.CT).grid
         shape, spacing = grid.shape, grid.spacing_mm
     except ReadError as error:
         problem = str(error)

@@ -21,6 +21,9 @@ from panlesion.errors import PanlesionError, ReadError
 CT_CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2"})
 """CT Image, Enhanced CT Image and Legacy Converted Enhanced CT Image Storage."""
 
+MR_CLASSES = frozenset({"1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4"})
+"""MR Image, Enhanced MR Image and Legacy Converted Enhanced MR Image Storage."""
+
 _WANTED = (
     *("SOPClassUID", "SOPInstanceUID", "Modality", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "ImageType"),
     *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "BitsAllocated"),

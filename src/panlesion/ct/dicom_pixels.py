@@ -1,7 +1,7 @@
 """Pixels: stored values, compressed or not, → int16 HU in the stack's order."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import BytesIO
 
 import numpy as np
@@ -26,28 +26,48 @@ _BLANK_HU = (-900, 3071)
 """A padding value inside this range cannot be told from tissue, so its voxels stay as they are."""
 
 
-def decode_stack(stack: Stack, headers: Sequence[FileHeader]) -> NDArray[np.int16]:
+Convert = Callable[[NDArray, Plane, tuple[int, int] | None], NDArray]
+"""Stored values of one image, its header and its padding values → what they mean."""
+
+
+def decode_hu(stack: Stack, headers: Sequence[FileHeader]) -> NDArray[np.int16]:
     """HU (I, J, K), C-contiguous, of a stack whose files are `headers`; each slice with its own rescale.
 
     Raises:
         ReadError: Truncated or damaged pixels, a transfer syntax that no decoder knows, no rescale.
         NotCTError: Colours, or values that leave int16.
     """
+    return _decode(stack, headers, _to_hu, np.dtype(np.int16))
+
+
+def decode_brightness(stack: Stack, headers: Sequence[FileHeader]) -> NDArray[np.float32]:
+    """Brightness (I, J, K), C-contiguous, of an MR; where a slice has a rescale it is applied, padding is 0.
+
+    Raises:
+        ReadError: As `decode_hu`.
+        NotCTError: Colours.
+    """
+    return _decode(stack, headers, _to_brightness, np.dtype(np.float32))
+
+
+def _decode(stack: Stack, headers: Sequence[FileHeader], convert: Convert, dtype: np.dtype) -> NDArray:
     i, j, k = stack.grid.shape
     by_name = {header.source.name: header for header in headers}
     wanted: dict[str, dict[int, int]] = defaultdict(dict)
     for index, plane in enumerate(stack.planes):
         wanted[plane.source.name][plane.frame] = index
-    slices = np.empty((k, j, i), dtype=np.int16)
+    slices = np.empty((k, j, i), dtype=dtype)
     for name, frames in wanted.items():
-        _decode_file(by_name[name], {frame: stack.planes[index] for frame, index in frames.items()}, frames, slices)
-    hu = np.empty((i, j, k), dtype=np.int16)
+        _decode_file(by_name[name], {frame: stack.planes[index] for frame, index in frames.items()}, frames, slices, convert)
+    values = np.empty((i, j, k), dtype=dtype)
     for start in range(0, k, _SLAB):
-        hu[:, :, start : start + _SLAB] = slices[start : start + _SLAB].transpose(2, 1, 0)
-    return hu
+        values[:, :, start : start + _SLAB] = slices[start : start + _SLAB].transpose(2, 1, 0)
+    return values
 
 
-def _decode_file(header: FileHeader, planes: dict[int, Plane], targets: dict[int, int], slices: NDArray[np.int16]) -> None:
+def _decode_file(
+    header: FileHeader, planes: dict[int, Plane], targets: dict[int, int], slices: NDArray, convert: Convert
+) -> None:
     name = header.source.name
     _check_image(header)
     with damaged(name, "the pixels cannot be decoded"):
@@ -58,7 +78,7 @@ def _decode_file(header: FileHeader, planes: dict[int, Plane], targets: dict[int
         for frame, stored in zip(order, iter_pixels(ds, raw=True, indices=order, decoding_plugin=plugin), strict=False):
             if stored.shape != slices.shape[1:]:
                 raise ReadError(f"{name}: a decoded frame has shape {stored.shape}; Rows and Columns say {slices.shape[1:]}")
-            slices[targets[frame]] = _to_hu(stored, planes[frame], header.padding)
+            slices[targets[frame]] = convert(stored, planes[frame], header.padding)
             count += 1
     if count != len(order):
         raise ReadError(f"{name}: truncated: {count} of {len(order)} frames. Copy or export the file again")
@@ -120,6 +140,16 @@ def _to_hu(stored: NDArray, plane: Plane, padding: tuple[int, int] | None) -> ND
     if low < -32768 or high > 32767:
         raise NotCTError(f"{plane.name}: values from {low:g} to {high:g} after rescaling; HU lie in -32768 … 32767")
     return (values if whole else np.rint(values)).astype(np.int16)
+
+
+def _to_brightness(stored: NDArray, plane: Plane, padding: tuple[int, int] | None) -> NDArray[np.float32]:
+    slope = 1.0 if plane.slope is None else plane.slope
+    if slope == 0:
+        raise ReadError(f"{plane.name}: RescaleSlope is 0; every voxel would have the same value. Export the series again")
+    values = (stored * slope + (plane.intercept or 0.0)).astype(np.float32)
+    if padding is not None:
+        values[(stored >= padding[0]) & (stored <= padding[1])] = 0
+    return values
 
 
 def _without_padding(values: NDArray, stored: NDArray, plane: Plane, padding: tuple[int, int]) -> NDArray:

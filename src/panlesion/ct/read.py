@@ -36,7 +36,7 @@ def read_ct_with_source(path: Path | str, *, series: str | None = None) -> tuple
         ReadError, ValueError: As `read_ct`.
     """
     path, source = Path(path), None
-    if _is_nifti(path):
+    if is_nifti(path):
         if series is not None:
             raise ValueError(f"series is {series!r}; a NIfTI file has no series")
         volume = read_volume(path)
@@ -57,7 +57,7 @@ def list_series(path: Path | str) -> list[SeriesInfo]:
     return list_dicom(path)
 
 
-def _is_nifti(path: Path) -> bool:
+def is_nifti(path: Path) -> bool:
     """By name, or by its first bytes; folders, zips and DICOM files are not."""
     if path.is_dir():
         _hint_at_nifti(path)

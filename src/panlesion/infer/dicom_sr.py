@@ -245,8 +245,9 @@ def _measurements(record: LesionRecord) -> Iterator[Measurement]:
     yield Measurement(codes.SCT.Volume, record.volume_ml, codes.UCUM.CubicCentimeter)
     yield Measurement(codes.SCT.LongAxis, record.long.length_mm, mm, method=recist)
     yield Measurement(codes.SCT.ShortAxis, record.short.length_mm, mm, method=recist)
-    yield Measurement(codes.DCM.MeanAttenuationCoefficient, record.mean_hu, hu)
-    yield Measurement(codes.DCM.StandardDeviationOfAttenuationCoefficient, record.sd_hu, hu)
+    if record.mean_hu is not None and record.sd_hu is not None:
+        yield Measurement(codes.DCM.MeanAttenuationCoefficient, record.mean_hu, hu)
+        yield Measurement(codes.DCM.StandardDeviationOfAttenuationCoefficient, record.sd_hu, hu)
     yield Measurement(codes.DCM.CertaintyOfFinding, 100.0 * record.probability, codes.UCUM.Percent)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from panlesion.ct.modality import Modality
 from panlesion.ct.volume import STANDARD_AXES, Vector3, Volume
 from panlesion.infer.findings import Prediction
 from panlesion.infer.record import Doubt
@@ -34,16 +35,18 @@ LEAST_TRUNK_ML = 300.0
 _TRUNK = ("lung", "liver", "spleen", "kidney", "bladder", "bowel", "colon", "stomach", "heart")
 
 
-def doubts_of(ct: Volume, standard: Volume, prediction: Prediction) -> tuple[Doubt, ...]:
-    """Everything unusual, in the order of the rules below.
+def doubts_of(ct: Volume, standard: Volume, prediction: Prediction, modality: Modality = Modality.CT) -> tuple[Doubt, ...]:
+    """Everything unusual, in the order of the rules below; of an MR, only what its geometry tells.
 
     Args:
         ct: As it was read, on its own grid.
         standard: The same on the model's grid (L,P,S).
         prediction: What the network says of `standard`.
+        modality: What kind of scan it is.
     """
     body = _body(standard)
-    found = [rule(ct, standard, body, prediction) for rule in _RULES]
+    rules = _RULES if modality is Modality.CT else _GEOMETRY
+    found = [rule(ct, standard, body, prediction) for rule in rules]
     return tuple(doubt for some in found for doubt in some)
 
 
@@ -153,6 +156,9 @@ def _child(_ct: Volume, standard: Volume, body: NDArray[np.bool_], _prediction: 
 _RULES: tuple[_Rule, ...] = (
     _no_body, _thick_slices, _small_view, _cut_off, _metal, _uncalibrated, _noisy, _no_trunk, _child,
 )  # fmt: skip
+
+
+_GEOMETRY: tuple[_Rule, ...] = (_thick_slices, _small_view)
 
 
 def voxel_noise_hu(ct: Volume) -> float | None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from panlesion.ct.body import TISSUE_HU, body_mask
+from panlesion.ct.modality import Modality
 from panlesion.ct.volume import Box, Grid, Vector3, Volume
 from panlesion.lesion.taxonomy import TYPES
 from panlesion.measure.detection import components, mean_of_components
@@ -91,8 +92,13 @@ def find_lesions(
     return prediction, labels, findings
 
 
-def body_box(ct: Volume) -> Box:
-    """What `predict_scan` predicts of a CT: the box around everything denser than air, grown; empty where there is nothing."""
+def body_box(ct: Volume, modality: Modality = Modality.CT) -> Box:
+    """What `predict_scan` predicts: the box around everything denser than air, grown; empty where there is nothing.
+
+    Of an MR it is all there is: far from a coil tissue is as dark as air.
+    """
+    if modality is Modality.MR:
+        return Box(start=(0, 0, 0), stop=ct.hu.shape)
     return Box.of(ct.hu > TISSUE_HU).grown(_MARGIN_VOXELS).clipped(ct.hu.shape)
 
 
@@ -113,7 +119,7 @@ def predict_scan(
         ct: On the model's grid.
         overlap: Of windows.
         engine: By default torch in bfloat16, as training runs.
-        skip_air: Outside `ct.body.body_mask` everything is none, and windows without any of it are not computed.
+        skip_air: Outside `ct.body.body_mask` everything is none, and windows without any of it are not computed; not on MR.
         watch: Is shown the logits of `body_box`; only here do they exist.
         progress: Called with windows done and windows in all.
 
@@ -121,14 +127,15 @@ def predict_scan(
         GeometryError: The CT is not on the standard frame at the model's spacing.
     """
     check_standard(ct, model.info.spacing_mm)
-    box = body_box(ct)
+    modality = model.info.modality
+    box = body_box(ct, modality)
     groups = {group.name: group.classes for group in model.info.classes.groups}
     types, anatomy = (np.zeros(ct.hu.shape, dtype=np.uint8) for _ in range(2))
     probability = np.zeros(ct.hu.shape, dtype=np.float32)
     maps: tuple[NDArray, ...] = (types, probability, anatomy)
     if not box.empty:
         inside, keep = ct.crop(box), _kept(model)
-        body = body_mask(ct)[box.slices] if skip_air else None
+        body = body_mask(ct)[box.slices] if skip_air and modality is Modality.CT else None
         with torch.inference_mode():
             run = engine or TorchEngine(model, bf16=True)
             for first, planes in stream_logits(model, inside, overlap=overlap, engine=run, body=body, progress=progress):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from panlesion.ct.modality import Modality
 from panlesion.ct.organs import BONE_LABELS, LUNG_LABELS, V1_NAMES
 from panlesion.ct.volume import Box, LabelMap, Volume
 from panlesion.errors import OrganMapError
@@ -41,6 +42,7 @@ class Patient:
     labels: NDArray[np.int32]
     organs: LabelMap
     from_network: bool
+    modality: Modality = Modality.CT
 
     @cached_property
     def facts(self) -> HostFacts:
@@ -93,8 +95,8 @@ def record_of(patient: Patient, model: Model, finding: Finding, number: int, tra
         extent_mm=size.extent_mm,
         centre_ijk=(i, j, k),
         centre_xyz=size.centre_xyz,
-        mean_hu=float(hu.mean(dtype=np.float64)),
-        sd_hu=float(hu.std(dtype=np.float64)),
+        mean_hu=float(hu.mean(dtype=np.float64)) if patient.modality is Modality.CT else None,
+        sd_hu=float(hu.std(dtype=np.float64)) if patient.modality is Modality.CT else None,
         organ_mean_hu=_organ_hu(patient, label),
         attributes=_attributes(patient, model, number, measured),
     )
@@ -158,7 +160,7 @@ def _type_of(name: str) -> LesionType | None:
 def _measured(patient: Patient, finding: Finding, number: int, label: int) -> Attributes | None:
     """What the rules of `measure` find; None for a class without rules, or where the reference tissue is not in the map."""
     known = _type_of(finding.type)
-    if known is None or label not in TYPES[known].organ_labels:
+    if patient.modality is Modality.MR or known is None or label not in TYPES[known].organ_labels:
         return None
     try:
         return measure_lesion(
@@ -188,7 +190,7 @@ def _not_assessed(name: str, measured: Attributes) -> bool:
 
 
 def _organ_hu(patient: Patient, label: int) -> float | None:
-    if not label or not patient.facts.has(label):
+    if patient.modality is Modality.MR or not label or not patient.facts.has(label):
         return None
     try:
         return patient.facts.organ_mean_hu(label)

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 import panlesion
 from panlesion.ct.dicom import DicomCT
+from panlesion.ct.modality import Modality
+from panlesion.ct.mr import read_mr_with_source
 from panlesion.ct.organ_files import OrganNumbering, read_organs
 from panlesion.ct.phase import Phase
 from panlesion.ct.read import read_ct_with_source
 from panlesion.ct.standardise import restore, standardise, standardise_labels
 from panlesion.ct.volume import LabelMap, Volume
-from panlesion.errors import OrganMapError
+from panlesion.errors import CheckpointError, OrganMapError
 from panlesion.infer.doubt import doubts_of
 from panlesion.infer.findings import OVERLAP, Finding, Prediction, body_box, find_lesions
 from panlesion.infer.follow_up import compare, read_prior
@@ -38,7 +40,7 @@ Namer = Callable[[], str]
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How CTs are predicted. `organs` is the user's own organ map of this CT, `prior` the findings of an earlier one."""
+    """How scans are predicted. `organs` is the user's own organ map of this scan, `prior` the findings of an earlier one."""
 
     point: OperatingPoint
     algorithm: Algorithm
@@ -47,6 +49,7 @@ class Settings:
     numbering: OrganNumbering = OrganNumbering.V2
     series: str | None = None
     prior: Path | None = None
+    modality: Modality = Modality.CT
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -89,11 +92,14 @@ def predict_ct(
 
     Raises:
         ReadError: It cannot be read, the organ map does not fit it, or the prior findings are not whole.
+        CheckpointError: The model was taught another modality.
     """
+    check_modality(model, settings.modality)
     started = time.perf_counter()
-    ct, source = read_ct_with_source(path, series=settings.series)
+    read = read_ct_with_source if settings.modality is Modality.CT else read_mr_with_source
+    ct, source = read(path, series=settings.series)
     standard = standardise(ct, model.info.spacing_mm)
-    box = body_box(standard)
+    box = body_box(standard, settings.modality)
     restorer = None if box.empty else Restorer(model.classes, standard.crop(box).grid, ct.grid, probability=False)
     prediction, parts, found = find_lesions(
         model,
@@ -111,25 +117,39 @@ def predict_ct(
     labels, kept, own_labels = _without_vanished(labels, kept, LabelMap(labels=own, grid=ct.grid))
     organs, own_organs = _organs(prediction, ct, settings)
     patient = Patient(
-        ct=ct, own_labels=own_labels, standard=standard, labels=labels, organs=organs, from_network=settings.organs is None
-    )
+        ct=ct, own_labels=own_labels, standard=standard, labels=labels, organs=organs, from_network=settings.organs is None,
+        modality=settings.modality,
+    )  # fmt: skip
     lesions = [record_of(patient, model, one, n, uid()) for n, one in enumerate(kept, 1)]
     findings = Findings(
         case=case,
         kind="nifti" if source is None else "dicom",
+        modality=settings.modality,
         shape=ct.grid.shape,
         spacing_mm=ct.grid.spacing_mm,
         algorithm=settings.algorithm,
         operating_point=settings.point,
         lesions=tuple(lesions),
         suspicion=suspicion_of(found),
-        doubts=doubts_of(ct, standard, prediction),
+        doubts=doubts_of(ct, standard, prediction, settings.modality),
         plain=_plain(patient),
     )
     if settings.prior is not None:
         findings = replace(findings, follow_up=compare(*read_prior(settings.prior), findings, own_organs))
     findings = replace(worded(findings), seconds=round(time.perf_counter() - started, 2))
     return Predicted(ct=ct, source=source, organs=own_organs, lesions=own_labels, findings=findings)
+
+
+def check_modality(model: Model, modality: Modality) -> None:
+    """Refuse images of a kind that the model never saw.
+
+    Raises:
+        CheckpointError: Naming both, and what to do.
+    """
+    taught = model.info.modality
+    if taught is not modality:
+        advice = "say --mr" if taught is Modality.MR else "leave out --mr, or give a checkpoint of panlesion finetune --mr"
+        raise CheckpointError(f"the checkpoint was taught {taught.upper()}, the images are {modality.upper()}; {advice}")
 
 
 def suspicion_of(findings: Sequence[Finding]) -> dict[str, float]:
@@ -180,7 +200,9 @@ def _organs(prediction: Prediction, ct: Volume, settings: Settings) -> tuple[Lab
 
 
 def _plain(patient: Patient) -> bool | None:
-    """Whether the CT looks unenhanced; None where no blood or organ is known that would tell."""
+    """Whether the CT looks unenhanced; None where no blood or organ is known that would tell, and for an MR."""
+    if patient.modality is Modality.MR:
+        return None
     try:
         return patient.facts.phase is Phase.NON_CONTRAST
     except OrganMapError:

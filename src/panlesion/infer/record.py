@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from panlesion.ct.modality import Modality
 from panlesion.ct.volume import Index3, Vector3
 from panlesion.data.publish import write_text
 from panlesion.errors import ReadError
@@ -44,7 +45,8 @@ class LesionRecord:
 
     Sizes are measured on the input's own grid: `long` and `short` are the axes of RECIST 1.1, `extent_mm` runs along the
     array axes. `type` is a lesion class of the network. `organ` is a v1 name where it is known, else an anatomy class of the
-    network; `side` is left, right or empty; `location` the lobe, segment, pole or level, or empty.
+    network; `side` is left, right or empty; `location` the lobe, segment, pole or level, or empty. What has no HU (MR) has
+    None there.
     """
 
     number: int
@@ -62,8 +64,8 @@ class LesionRecord:
     extent_mm: Vector3
     centre_ijk: Index3
     centre_xyz: Vector3
-    mean_hu: float
-    sd_hu: float
+    mean_hu: float | None
+    sd_hu: float | None
     organ_mean_hu: float | None = None
     attributes: Mapping[str, Reading] = field(default_factory=dict)
     sentence: str = ""
@@ -137,11 +139,13 @@ class Findings:
     """The document.
 
     `suspicion` is the probability of the most probable part, counting or not, for each organ system, "elsewhere" and
-    "overall"; `plain` whether the CT looks like one without contrast medium, None where that cannot be told.
+    "overall"; `modality` what kind of scan it is; `plain` whether the CT looks like one without contrast medium, None where
+    that cannot be told.
     """
 
     case: str
     kind: str
+    modality: Modality = Modality.CT
     shape: Index3
     spacing_mm: Vector3
     algorithm: Algorithm

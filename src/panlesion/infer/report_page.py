@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
+from panlesion.ct.modality import Modality
 from panlesion.ct.volume import LabelMap, Volume
 from panlesion.data.publish import write_text
 from panlesion.infer._words import (
@@ -56,6 +57,7 @@ _NOTES = (
 )
 _CALIBRATED = "The probabilities were calibrated on {}; where lesions are rarer they are too high."
 _NOT_CALIBRATED = "The probabilities are not known to be calibrated: they rank findings, and say little more."
+_NOTE_ON_MR = "An MR has no HU: no attenuation, contrast or attribute that rests on it is told."
 _NOTES_ON_FINDINGS = (
     "Long and short: the axes of RECIST 1.1 in the axial plane, between voxel centres. HU: mean over the whole outline.",
     "Attributes: what the network reads and what is measured agree, or only one of them says something; where they differ both "
@@ -85,6 +87,7 @@ def report_html(findings: Findings, ct: Volume, lesions: LabelMap, *, date: date
     template = resources.files("panlesion.infer").joinpath("report.html").read_text(encoding="utf-8")
     # One pass: what a value contains is never taken for a mark of the template.
     return Template(template).substitute(
+        modality=findings.modality.upper(),
         case=_escaped(findings.case),
         facts=_facts(findings, date),
         doubts=_doubts(findings),
@@ -92,7 +95,7 @@ def report_html(findings: Findings, ct: Volume, lesions: LabelMap, *, date: date
         suspicion=_suspicion(findings),
         table=_table(findings),
         comparison=_comparison(findings),
-        pictures=_pictures(findings, Scan.of(ct, lesions)),
+        pictures=_pictures(findings, Scan.of(ct, lesions, findings.modality)),
         notes=_notes(findings),
     )
 
@@ -115,6 +118,7 @@ def _notes(findings: Findings) -> str:
     place = clean(findings.operating_point.calibrated_on)
     calibration = _CALIBRATED.format(place) if place else _NOT_CALIBRATED
     notes = [*_NOTES, calibration, *(_NOTES_ON_FINDINGS if findings.lesions else ())]
+    notes += [_NOTE_ON_MR] if findings.modality is Modality.MR else []
     return "\n".join(f"<p>{_prose(note)}</p>" for note in notes)
 
 
@@ -125,8 +129,8 @@ def _facts(findings: Findings, date: datetime.date | None) -> str:
     rows = {
         "Case": findings.case,
         "Date": "" if date is None else f"{date.day} {date:%B %Y}",
-        "Image": f"{_KINDS.get(findings.kind, findings.kind)}, {shape} voxels of {spacing} mm",
-        "Contrast medium": _CONTRAST[findings.plain],
+        "Image": f"{findings.modality.upper()}, {_KINDS.get(findings.kind, findings.kind)}, {shape} voxels of {spacing} mm",
+        "Contrast medium": _CONTRAST[findings.plain] if findings.modality is Modality.CT else "",
         "Algorithm": f"{made.name} {made.version}",
         "Checkpoint": f"{made.checkpoint}, {made.weights_sha256[:_HASH_LETTERS]}",
         "Computed in": f"{findings.seconds:.0f} s" if findings.seconds else "",
@@ -215,7 +219,7 @@ def _row(lesion: LesionRecord) -> str:
         (capital(place_words(lesion).removeprefix("the ")), ""),
         (axes_digits(lesion), "number"),
         (ml_digits(lesion.volume_ml), "number"),
-        (hu_digits(lesion.mean_hu) + organ_hu, "number"),
+        ("–" if lesion.mean_hu is None else hu_digits(lesion.mean_hu) + organ_hu, "number"),
     )
     columns = "".join(
         f'<td class="{kind}">{_escaped(text)}</td>' if kind else f"<td>{_escaped(text)}</td>" for text, kind in cells

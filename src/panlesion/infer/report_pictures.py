@@ -12,6 +12,8 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from panlesion.ct.intensity import to_network
+from panlesion.ct.modality import Modality
 from panlesion.ct.organs import BONE_LABELS, LUNG_LABELS, V1_LABELS
 from panlesion.ct.volume import Grid, LabelMap, Vector3, Volume
 from panlesion.infer._words import axes_digits, known_type
@@ -27,6 +29,7 @@ from panlesion.picture.window import WINDOWS, Window, overview_of, window_for
 LARGE_PX, THIRD_PX, SMALL_PX = 560, 400, 280
 """Drawn larger than they are shown, so that they print well."""
 _TEXT_PX, _QUALITY = 20, 85
+_BRIGHTNESS = Window(centre_hu=500, width_hu=1000)
 _CLOSE_MM = 60.0
 """Least side of a close-up: enough of the organ around that the place is recognised (ours)."""
 
@@ -49,10 +52,11 @@ class Scan:
     image: Turned
     lesions: Turned
     boxes: Sequence[tuple[slice, slice, slice] | None]
+    modality: Modality = Modality.CT
 
     @classmethod
-    def of(cls, ct: Volume, lesions: LabelMap) -> "Scan":
-        """The scan of a CT.
+    def of(cls, ct: Volume, lesions: LabelMap, modality: Modality = Modality.CT) -> "Scan":
+        """The scan of a CT, or of an MR on a CT's scale, which is shown in brightness.
 
         Raises:
             ValueError: The lesions are not on the CT's grid.
@@ -64,7 +68,16 @@ class Scan:
             )
         turned = turn(lesions.labels, lesions.grid)
         boxes = cast(Sequence[tuple[slice, slice, slice] | None], ndimage.find_objects(turned.array))
-        return cls(grid=ct.grid, image=turn(ct.hu, ct.grid), lesions=turned, boxes=boxes)
+        shown = ct.hu if modality is Modality.CT else np.rint(1000 * to_network(ct.hu)).astype(np.int16)
+        return cls(grid=ct.grid, image=turn(shown, ct.grid), lesions=turned, boxes=boxes, modality=modality)
+
+    def window(self, window: Window) -> Window:
+        """The window of a CT; all of its brightness for an MR."""
+        return window if self.modality is Modality.CT else _BRIGHTNESS
+
+    def words(self, window: Window) -> str:
+        """A window as captions name it."""
+        return f"window {window}" if self.modality is Modality.CT else "full range of brightness"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +95,7 @@ def finding_pictures(scan: Scan, lesion: LesionRecord) -> list[Picture]:
     Of a finding that the mask does not hold there is no outline.
     """
     target = _target(scan, lesion)
-    window = window_of(lesion)
+    window = scan.window(window_of(lesion))
     side = float(np.clip(2.0 * max(target.extent_mm), _CLOSE_MM, max(_CLOSE_MM, *scan.image.extent_mm)))
     axial = View(plane=Plane.AXIAL, centre_mm=target.centre_mm, width_mm=side, height_mm=side)
     ends = (lesion.long.ends_ijk, lesion.short.ends_ijk)
@@ -95,7 +108,7 @@ def finding_pictures(scan: Scan, lesion: LesionRecord) -> list[Picture]:
     pictures = [
         _picture(
             marked,
-            f"Axial, {place}, window {window}",
+            f"Axial, {place}, {scan.words(window)}",
             f"{name}: axial slice through the long axis with outline and calipers of {axes_digits(lesion)} mm.",
         ),
         _picture(
@@ -103,7 +116,7 @@ def finding_pictures(scan: Scan, lesion: LesionRecord) -> list[Picture]:
         ),
     ]
     overview = whole(scan.image, Plane.AXIAL, target.centre_mm)
-    panel = _panel(scan, target, overview, overview_of(window), SMALL_PX, frame=axial, number=lesion.number)
+    panel = _panel(scan, target, overview, scan.window(overview_of(window)), SMALL_PX, frame=axial, number=lesion.number)
     pictures.append(_picture(panel.draw(), "Axial, whole", f"{name}: the whole axial slice; corners frame what is enlarged."))
     for plane in (Plane.CORONAL, Plane.SAGITTAL):
         view = View(plane=plane, centre_mm=target.centre_mm, width_mm=side, height_mm=side)
@@ -117,10 +130,10 @@ def overview_pictures(scan: Scan) -> list[Picture]:
     focus = middle(scan.image)
     a, b, c = (int(mm / step) for mm, step in zip(focus.slices_mm, scan.image.spacing_mm, strict=True))
     target = _Target(centre_mm=focus.centre_mm, extent_mm=focus.extent_mm, slices=(a, b, c))
-    pictures = []
+    pictures, window = [], scan.window(WINDOWS["soft"])
     for plane in Plane:
-        panel = _panel(scan, target, whole(scan.image, plane, focus.slices_mm), WINDOWS["soft"], THIRD_PX)
-        caption = f"{str(plane).capitalize()}, window {WINDOWS['soft']}"
+        panel = _panel(scan, target, whole(scan.image, plane, focus.slices_mm), window, THIRD_PX)
+        caption = f"{str(plane).capitalize()}, {scan.words(window)}"
         pictures.append(_picture(panel.draw(), caption, f"{plane} slice through the middle of the scan, no finding marked."))
     return pictures
 

@@ -82,7 +82,8 @@ def sentence_of(lesion: LesionRecord) -> str:
     said = {name: value_words(value) for name, reading in readings.items() if (value := _agreed(reading))}
     where = f" in {place_words(lesion)}"
     relation = f", {said['invasion']} to adjacent structures" if "invasion" in said else ""
-    parts = [f"{axes_digits(lesion)} mm {_named(lesion, said)}{where}{relation} ({_hu(lesion)})"]
+    hu = f" ({_hu(lesion)})" if lesion.mean_hu is not None else ""
+    parts = [f"{axes_digits(lesion)} mm {_named(lesion, said)}{where}{relation}{hu}"]
     parts += [f"{clean(name)} {said[name]}" for name in said if name not in SUBJECTS]
     differing = [_difference(name, one) for name, one in readings.items() if one.disagree]
     if differing:
@@ -136,6 +137,7 @@ def noun_of(lesion: LesionRecord) -> str:
 
 
 def _hu(lesion: LesionRecord) -> str:
+    assert lesion.mean_hu is not None
     mean = f"mean {hu_digits(lesion.mean_hu)} HU"
     if lesion.organ_mean_hu is None:
         return mean
@@ -223,7 +225,7 @@ def _caution(type_: LesionType, lesions: Sequence[LesionRecord]) -> str:
     dense = [one for one in lesions if type_ in _CYSTS and _dense(one)]
     told = ""
     if dense:
-        densest = hu_digits(max(one.mean_hu for one in dense))
+        densest = hu_digits(max(one.mean_hu for one in dense if one.mean_hu is not None))
         who = "" if len(lesions) == 1 else "all of them " if len(dense) == len(lesions) else f"{counted(len(dense))} of them "
         told = f"; {who}denser than fluid (mean {'' if len(dense) == 1 else 'up to '}{densest} HU), to be checked"
     if type_ is LesionType.PANCREAS_CYST:
@@ -233,7 +235,7 @@ def _caution(type_: LesionType, lesions: Sequence[LesionRecord]) -> str:
 
 def _dense(cyst: LesionRecord) -> bool:
     rim_hu = 0.0 if cyst.organ_mean_hu is None else RIM_SHARE * max(0.0, cyst.organ_mean_hu - FLUID_HU)
-    return cyst.mean_hu > FLUID_HU + rim_hu and longest_mm(cyst) >= SURELY_MEASURED_MM
+    return cyst.mean_hu is not None and cyst.mean_hu > FLUID_HU + rim_hu and longest_mm(cyst) >= SURELY_MEASURED_MM
 
 
 def _largest(lesion: LesionRecord) -> str:

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
-from panlesion.measure.resampling import Interval
+from panlesion.measure.columns import numbers
+from panlesion.measure.resampling import Interval, bootstrap
 
 Statistic = Callable[[NDArray, NDArray], float]
 
@@ -34,25 +35,57 @@ def bootstrapped(
     statistic: Statistic, a: Sequence[float], b: Sequence[float], clusters: Sequence[str], *,
     level: float = 0.95, draws: int = 1000, seed: int = 0,
 ) -> Interval:  # fmt: skip
-    """A statistic of two columns with its percentile interval over clusters (patients), each drawn whole; n is clusters.
-
-    Draws in which the statistic is not defined, for want of one kind of case, are left out.
+    """`resampling.bootstrap` of two columns of numbers.
 
     Raises:
         ValueError: The columns have no value or different lengths.
     """
-    if not len(a) or not len(a) == len(b) == len(clusters):
+    columns = [np.asarray(column, dtype=np.float64) for column in (a, b)]
+    return bootstrap(statistic, columns, clusters, level=level, draws=draws, seed=seed)
+
+
+def one_vs_rest_auc(
+    truth: Sequence[int | str], probabilities: ArrayLike, classes: Sequence[int | str]
+) -> dict[int | str, float]:
+    """AUC of each class against all others, by its column of `probabilities` (N, len(classes)).
+
+    NaN for a class that no case has, or all have: leave it out of a mean.
+
+    Raises:
+        ValueError: Shapes that do not fit, a probability that is no finite number, a class twice, a truth that is no class.
+    """
+    table = np.asarray(probabilities, dtype=np.float64)
+    if not len(truth) or table.shape != (len(truth), len(classes)):
         raise ValueError(
-            f"columns have {len(a)} and {len(b)} values and {len(clusters)} clusters; as many of each, at least one"
+            f"probabilities have shape {table.shape} for {len(truth)} cases of {len(classes)} classes; they need a row for "
+            "each case (at least one) and a column for each class"
         )
-    first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    names, of = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
-    members = [np.flatnonzero(of == n) for n in range(len(names))]
-    rng = np.random.default_rng(seed)
-    found = []
-    for _ in range(draws):
-        rows = np.concatenate([members[int(n)] for n in rng.integers(len(names), size=len(names))])
-        found.append(statistic(first[rows], second[rows]))
-    defined = np.array(found)[~np.isnan(found)]
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2]).tolist() if defined.size else (float("nan"),) * 2
-    return Interval(mean=statistic(first, second), low=low, high=high, n=len(names))
+    listed = ", ".join(map(str, classes))
+    if len(set(classes)) != len(classes):
+        raise ValueError(f"classes are {listed}; each may be listed once")
+    if unknown := [case for case in truth if case not in set(classes)]:
+        raise ValueError(f"truth holds {unknown[0]!r}; the classes are {listed}")
+    if not np.isfinite(table).all():
+        row, column = np.argwhere(~np.isfinite(table))[0].tolist()
+        raise ValueError(f"probabilities[{row}, {column}] is {table[row, column]}; it must be a finite number")
+    return {one: auc(np.array([case == one for case in truth]), table[:, n]) for n, one in enumerate(classes)}
+
+
+def ordinal_c_index(grades: ArrayLike, evidence: ArrayLike) -> float:
+    """Share of pairs of cases with different grades in which the higher grade has more evidence, ties of that half.
+
+    With two grades it is the AUC; NaN where all grades are equal.
+
+    Raises:
+        ValueError: Columns that do not fit, are empty or hold what is no number.
+    """
+    grade, value = numbers(grades=grades, evidence=evidence)
+    levels = np.unique(grade)
+    right = pairs = 0.0
+    for n, high in enumerate(levels[1:].tolist(), 1):
+        for low in levels[:n].tolist():
+            both = (grade == low) | (grade == high)
+            count = float((grade == low).sum()) * float((grade == high).sum())
+            right += count * auc(grade[both] == high, value[both])
+            pairs += count
+    return right / pairs if pairs else float("nan")

@@ -1,9 +1,10 @@
 """Intervals by resampling patients."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,3 +41,31 @@ def bootstrap_mean(
     resampled = means[rng.integers(len(means), size=(draws, len(means)))].mean(axis=1)
     low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2]).tolist()
     return Interval(mean=float(means.mean()), low=low, high=high, n=len(means))
+
+
+def bootstrap(
+    statistic: Callable[..., float], columns: Sequence[ArrayLike], clusters: Sequence[str], *,
+    level: float = 0.95, draws: int = 1000, seed: int = 0,
+) -> Interval:  # fmt: skip
+    """A statistic of any number of columns with its percentile interval over clusters, each drawn whole; n is clusters.
+
+    Draws in which the statistic is not defined (NaN), for want of one kind of case, are left out.
+
+    Raises:
+        ValueError: The columns have no value or different lengths.
+    """
+    arrays = [np.asarray(column) for column in columns]
+    lengths = {len(array) for array in arrays} | {len(clusters)}
+    if not arrays or len(lengths) != 1 or 0 in lengths:
+        told = " and ".join(str(len(array)) for array in arrays) or "no"
+        raise ValueError(f"columns have {told} values and {len(clusters)} clusters; as many of each, at least one")
+    names, of = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
+    members = [np.flatnonzero(of == n) for n in range(len(names))]
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(draws):
+        rows = np.concatenate([members[int(n)] for n in rng.integers(len(names), size=len(names))])
+        found.append(statistic(*(array[rows] for array in arrays)))
+    defined = np.array(found)[~np.isnan(found)]
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2]).tolist() if defined.size else (float("nan"),) * 2
+    return Interval(mean=float(statistic(*arrays)), low=low, high=high, n=len(names))

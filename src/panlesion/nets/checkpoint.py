@@ -40,7 +40,7 @@ WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 
 _INFO, _LOOK = TypeAdapter(ModelInfo), TypeAdapter(Look)
 # Fields newer than some files; those without them mean the default.
-_LATER = frozenset({"offsets"})
+_LATER = frozenset({"offsets", "modality"})
 # A damaged or hostile header must not make us build a monster; ours, far above every preset.
 _MOST_LEVELS, _MOST_CHANNELS, _MOST_CLASSES = 9, 8192, 4096
 

@@ -172,7 +172,8 @@ class _Check:
     def _now(self, name: str, engine: Engine) -> dict[str, float]:
         found = agreement(answers(self.model, engine, self._windows), self._reference)
         if (file := self._file()) is not None:
-            with replacing(file) as stream:
+            # as with the network, a cache that cannot be written is no reason not to predict
+            with suppress(OSError), replacing(file) as stream:
                 stream.write(json.dumps(self._file_content() | {name: found}, indent=1).encode())
         return found
 

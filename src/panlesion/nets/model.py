@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from panlesion.ct.intensity import HU_KNOTS, NETWORK_KNOTS
+from panlesion.ct.modality import Modality
 from panlesion.nets.classes import Classes, pan_tumour_classes
 from panlesion.nets.preset import Preset, preset_of
 from panlesion.nets.unet import UNet
@@ -24,7 +25,8 @@ class ModelInfo:
     """Everything but the weights. `recipe` and `provenance` are JSON-able and only carried along.
 
     `offsets`, one for each channel or none at all, are added to logits: training that weighs rare classes more learns
-    logits that favour them, and these take that back (logit adjustment, Menon et al. 2021).
+    logits that favour them, and these take that back (logit adjustment, Menon et al. 2021). Images of an MR `modality` are
+    brought to the scale of a CT first, see `ct.mr`.
     """
 
     preset: Preset
@@ -34,6 +36,7 @@ class ModelInfo:
     intensity: Intensity = field(default_factory=Intensity)
     in_channels: int = 1
     offsets: tuple[float, ...] = ()
+    modality: Modality = Modality.CT
     licence: str = "Apache-2.0"
     recipe: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)

@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -94,23 +95,30 @@ def entry_of(model: Model, digest: str, cache: Path) -> Path:
 
 
 def _converted(model: Model, digest: str, cache: Path | None) -> Any:
-    """The network as OpenVINO has it, from the cache where it is there, and put there where it is not."""
+    """The network as OpenVINO has it, from the cache where it is there and whole, else made now and put there."""
     if cache is None:
         return _convert(model)
     entry = entry_of(model, digest, cache)
-    if not (entry / _NETWORK).is_file():
-        cache.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=".part-", dir=cache))
+    if (entry / _NETWORK).is_file():
         try:
-            openvino().save_model(_convert(model), part / _NETWORK, compress_to_fp16=False)
-            part.rename(entry)
-        except OSError:
-            # Another process was first; its network is the same.
-            if not (entry / _NETWORK).is_file():
-                raise
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-    return openvino().Core().read_model(entry / _NETWORK)
+            return openvino().Core().read_model(entry / _NETWORK)
+        except RuntimeError:  # cut off or of another make: made anew
+            shutil.rmtree(entry, ignore_errors=True)
+    network = _convert(model)
+    # A cache that cannot be written (disk full, read-only, another process was first) is no reason not to predict.
+    with suppress(OSError, RuntimeError):
+        _put_by(network, entry)
+    return network
+
+
+def _put_by(network: Any, entry: Path) -> None:
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=".part-", dir=entry.parent))
+    try:
+        openvino().save_model(network, part / _NETWORK, compress_to_fp16=False)
+        part.rename(entry)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _convert(model: Model) -> Any:

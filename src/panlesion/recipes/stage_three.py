@@ -48,6 +48,8 @@ class StageThree:
     """How a detection head is trained. `start` is the SHA-256 of the frozen network's weights, filled in by the run.
 
     Scan n is lesion-free where `healthy_every` divides n, else has a soft-tissue mass too where `mass_every` does.
+    Probabilities are those in scans with `expected_lesions` on average, fewer than the drawn ones have (adjustment to other
+    priors, Saerens et al. 2002, Neural Comput 14:21).
     """
 
     name: str
@@ -58,10 +60,13 @@ class StageThree:
     lesions_per_scan: int = 6
     healthy_every: int = 5
     mass_every: int = 3
+    expected_lesions: float = 1.0
     overlap: float = OVERLAP
     start: str = ""
 
     def __post_init__(self) -> None:
+        if not self.expected_lesions > 0:
+            raise ValueError(f"expected_lesions is {self.expected_lesions}; it must be above 0 lesions a scan")
         if self.healthy_every > 0 and gcd(self.healthy_every, CALIBRATE_EVERY) > 1:
             raise ValueError(
                 f"healthy_every is {self.healthy_every}; it must share no divisor with {CALIBRATE_EVERY}, or the scans "
@@ -136,7 +141,7 @@ def pretrain_detection(
     head.adjust(torch.from_numpy(teaching.vectors))
     source = CandidateSource(data=teaching, seed=recipe.fit.seed, batch=recipe.fit.batch)
     model = fit(model, Detect(), source, recipe.fit, out, groups=_only_head, watch=watch).eval()
-    points = calibrate(head, told)
+    points = calibrate(head, told, recipe.expected_lesions)
     made = {"made_by": f"panlesion {panlesion.__version__}", "steps": recipe.fit.steps, "data": "drawn phantoms only"}
     model.info = replace(
         model.info,
@@ -194,10 +199,11 @@ def marked_scan(recipe: StageThree, model: Model, number: int) -> MarkedScan:
     )
 
 
-def calibrate(head: Head, scans: list[MarkedScan]) -> list[dict[str, float]]:
+def calibrate(head: Head, scans: list[MarkedScan], expected_lesions: float) -> list[dict[str, float]]:
     """Make the head's logit that of a probability, in place, and measure its operating points on the same scans.
 
-    Two numbers are fitted, so the table is hardly flattered by it.
+    The probability is that in scans with so many lesions on average; the odds are moved by how many more these have. Two
+    numbers are fitted, so the table is hardly flattered by it.
 
     Raises:
         TrainingError: The scans hold no lesion that was marked, or nothing else.
@@ -207,7 +213,8 @@ def calibrate(head: Head, scans: list[MarkedScan]) -> list[dict[str, float]]:
         scale, shift = calibration(_logits(head, known.vectors), known.lesion)
     except ValueError as error:
         raise TrainingError(f"the scans kept for calibration: {error}; draw more scans") from error
-    head.rescale(scale, shift)
+    drawn = sum(len(scan.reading.lesions) for scan in scans) / len(scans)
+    head.rescale(scale, shift + float(np.log(expected_lesions / drawn)))
     sure = [1 / (1 + np.exp(-_logits(head, scan.vectors))) for scan in scans]
     readings = [scored(scan.reading, scores) for scan, scores in zip(scans, sure, strict=True)]
     return [asdict(point) for point in operating_points(readings)]

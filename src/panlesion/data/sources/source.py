@@ -2,18 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 
+from panlesion.ct.modality import Modality
 from panlesion.data.sources.labelled_ct import LabelledCT
-
-
-class Modality(StrEnum):
-    """What kind of scan an image is."""
-
-    CT = "ct"
-    MR = "mr"
 
 
 @dataclass(frozen=True, kw_only=True)
