@@ -7,7 +7,7 @@ arms of a row are compared with its first, which is the trivial one, and the com
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from panlesion.bench.protocol import Table, Watch
 from panlesion.bench.scores import Score
 from panlesion.data.publish import write_text
 from panlesion.measure.concordance import Comparison, Pairs, compare, concordance, concordance_interval
+from panlesion.measure.paired import holm
 from panlesion.measure.resampling import Interval
 
 REPETITIONS = 5
@@ -73,14 +74,13 @@ class Endpoint:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Predicted:
-    """One arm on one endpoint: evidence (R, N) of unseen patients, predictions (R, N, P), and the control's concordances (R,)."""
+    """One arm on one endpoint: evidence (R, N) and predictions (R, N, P) of unseen patients, and the control's concordances."""
 
     endpoint: Endpoint
     arm: Arm
     evidence: NDArray[np.float64]
     predicted: NDArray[np.float64]
     control: tuple[float, ...]
-    strengths: tuple[float, ...] = field(default=())
 
 
 def predict_arms(
@@ -96,7 +96,7 @@ def predict_arms(
     for endpoint in endpoints:
         path = out / FOLDS_FILE.format(endpoint.id)
         folds = stored_folds(path, endpoint.patients, endpoint.strata.tolist(), repetitions=repetitions)
-        here = []
+        here: list[Predicted] = []
         for arm in arms[endpoint.id]:
             watch(f"{endpoint.id}: {arm.name}", len(found) + len(here), total)
             here.append(_predict(endpoint, arm, folds))
@@ -115,7 +115,6 @@ def _predict(endpoint: Endpoint, arm: Arm, folds: Sequence[Folds]) -> Predicted:
         evidence=np.stack([endpoint.fit.evidence(run.predicted) for run in runs]),
         predicted=np.stack([run.predicted for run in runs]),
         control=tuple(_control(endpoint, sample, one) for one in folds),
-        strengths=tuple(strength for run in runs for strength in run.strengths),
     )
 
 
@@ -163,9 +162,7 @@ def judge(found: Sequence[Predicted]) -> list[Judged]:
         trivial = first.setdefault(endpoint.id, one)
         for number, metric in enumerate(endpoint.metrics):
             pairs = metric.pairs(endpoint.outcome)
-            comparison = (
-                None if trivial is one else compare(pairs, one.evidence, trivial.evidence, endpoint.patients)
-            )
+            comparison = None if trivial is one else compare(pairs, one.evidence, trivial.evidence, endpoint.patients)
             lines.append(
                 Judged(
                     endpoint=endpoint.id, title=endpoint.title, metric=metric.name, arm=one.arm.name,
@@ -176,13 +173,9 @@ def judge(found: Sequence[Predicted]) -> list[Judged]:
     return lines
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """p values corrected for their number, step by step (Holm 1979)."""
-    order = np.argsort(p_values)
-    raised = np.maximum.accumulate([(len(p_values) - rank) * p_values[int(n)] for rank, n in enumerate(order)])
-    out = np.empty(len(p_values))
-    out[order] = np.minimum(raised, 1.0)
-    return [float(p) for p in out]
+def _holm(p_values: Sequence[float]) -> list[float]:
+    """As `holm`, which wants at least one; a single arm is compared with none."""
+    return holm(p_values) if p_values else []
 
 
 HEADER = ("arm", "concordance", "shuffled labels", "less the first arm", "p", "p (Holm)")
@@ -192,7 +185,7 @@ def tables(row: str, found: Sequence[Predicted], endpoints: Sequence[Endpoint], 
     """A table for each metric of each endpoint; p values are corrected over all of them."""
     lines = judge(found)
     compared = [line for line in lines if line.comparison]
-    corrected = dict(zip(map(id, compared), holm([line.comparison.p for line in compared if line.comparison]), strict=True))
+    corrected = dict(zip(map(id, compared), _holm([line.comparison.p for line in compared if line.comparison]), strict=True))
     repetitions = len(found[0].evidence)
     made = []
     for endpoint in endpoints:
@@ -203,7 +196,9 @@ def tables(row: str, found: Sequence[Predicted], endpoints: Sequence[Endpoint], 
                     title=f"{endpoint.title}: {metric.name}",
                     header=HEADER,
                     rows=tuple(_cells(line, corrected.get(id(line))) for line in mine),
-                    notes=(f"{endpoint.counts} {repetitions} repetitions (seeds 0 to {repetitions - 1}) of 5 folds by patient.",),
+                    notes=(
+                        f"{endpoint.counts} {repetitions} repetitions (seeds 0 to {repetitions - 1}) of 5 folds by patient.",
+                    ),
                     scores=tuple(_score(row, endpoint, line, repetitions, unit) for line in mine),
                 )
             )

@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 from panlesion.bench.clinical import Predicted
 from panlesion.data.publish import publishing_file
 from panlesion.measure.concordance import concordance
+from panlesion.measure.survival import kaplan_meier
 
 COLOURS = ("#555555", "#1f5fa8", "#d1722b", "#2b8a5b", "#8a4fb0", "#b8860b", "#c03a5b", "#3aa0b0")
 DAYS_A_YEAR = 365.25
+YEARS = 8
+"""How far curves are drawn; beyond, hardly a patient is still watched."""
 _AT = np.linspace(0, 1, 201)
 
 
@@ -39,8 +42,8 @@ def draw_roc(path: Path, found: Sequence[Predicted], endpoints: Sequence[str]) -
         for n, one in enumerate(mine):
             present = one.endpoint.outcome[:, 0] > 0
             area = concordance(one.endpoint.metrics[0].pairs(one.endpoint.outcome), one.evidence)
-            style = {"color": COLOURS[n % len(COLOURS)], "lw": 1.8 if n else 2.4, "ls": "-" if n else "--"}
-            axes.plot(_AT, roc(present, one.evidence), label=f"{one.arm.name}  {area:.3f}", **style)
+            colour, width, line = COLOURS[n % len(COLOURS)], 1.8 if n else 2.4, "-" if n else "--"
+            axes.plot(_AT, roc(present, one.evidence), label=f"{one.arm.name}  {area:.3f}", color=colour, lw=width, ls=line)
         axes.set_title(f"{mine[0].endpoint.title}\n{mine[0].endpoint.counts}", fontsize=10)
         axes.set_xlabel("1 - specificity")
         axes.set_ylabel("sensitivity")
@@ -60,22 +63,12 @@ def thirds(evidence: NDArray) -> NDArray[np.intp]:
     return np.asarray((rank * 3) // len(rank), dtype=np.intp)
 
 
-def surviving(times: NDArray, events: NDArray, at: NDArray) -> NDArray[np.float64]:
-    """Kaplan-Meier chance of living beyond each of `at`."""
-    died = np.asarray(events, dtype=bool)
-    moments = np.unique(times[died])
-    risk = np.array([np.count_nonzero(times >= moment) for moment in moments])
-    deaths = np.array([np.count_nonzero((times == moment) & died) for moment in moments])
-    curve = np.concatenate([[1.0], np.cumprod(1 - deaths / np.maximum(risk, 1))])
-    return np.asarray(curve[np.searchsorted(moments, at, side="right")])
-
-
 def draw_thirds(path: Path, found: Sequence[Predicted], p_values: Sequence[float]) -> None:
     """Survival of the low, middle and high third of risk, a panel for each arm, with numbers at risk below."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.9 * len(found), 4.9), layout="constrained")
-    years = np.linspace(0, 10, 401)
+    years = np.linspace(0, YEARS, 401)
     for number, (one, p) in enumerate(zip(found, p_values, strict=True), 1):
         axes = figure.add_subplot(1, len(found), number)
         times, events = one.endpoint.outcome[:, 0], one.endpoint.outcome[:, 1] > 0
@@ -83,17 +76,17 @@ def draw_thirds(path: Path, found: Sequence[Predicted], p_values: Sequence[float
         for n, name in enumerate(("low", "middle", "high")):
             mine = third == n
             colour = ("#2b8a5b", "#b8860b", "#c03a5b")[n]
-            curve = surviving(times[mine], events[mine], years * DAYS_A_YEAR)
+            curve = kaplan_meier(times[mine], events[mine])
             label = f"{name}: {mine.sum()} patients, {events[mine].sum()} deaths"
-            axes.step(years, curve, where="post", color=colour, lw=1.8, label=label)
-            risk = [int((times[mine] >= year * DAYS_A_YEAR).sum()) for year in range(0, 11, 2)]
-            for year, count in zip(range(0, 11, 2), risk, strict=True):
+            axes.step(years, [curve.at(year * DAYS_A_YEAR) for year in years], where="post", color=colour, lw=1.8, label=label)
+            risk = [int((times[mine] >= year * DAYS_A_YEAR).sum()) for year in range(0, YEARS + 1, 2)]
+            for year, count in zip(range(0, YEARS + 1, 2), risk, strict=True):
                 axes.text(year, 0.17 - 0.055 * n, str(count), color=colour, fontsize=8, ha="center", va="center")
         axes.text(-0.3, 0.225, "at risk", fontsize=8, color="#555555")
-        axes.set_title(f"{one.arm.name}\nlog-rank over thirds p = {p:.1e}", fontsize=10)
+        axes.set_title(f"{one.arm.name}\nlog-rank, high against low third: p = {p:.1e}", fontsize=10)
         axes.set_xlabel("years after operation")
         axes.set_ylabel("alive")
-        axes.set_xlim(-0.35, 10.35)
+        axes.set_xlim(-0.35, YEARS + 0.35)
         axes.set_ylim(0, 1.02)
         axes.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0.0, 0.24))
         axes.grid(alpha=0.2)

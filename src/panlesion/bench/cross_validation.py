@@ -1,4 +1,4 @@
-"""Cross-validation by patient: folds in a file, ridge strength chosen inside the training folds, predictions of unseen patients.
+"""Cross-validation by patient: folds in a file, strengths chosen inside the training folds, predictions of unseen patients.
 
 Nothing of a test fold reaches its own predictions: imputation, scaling, strength and weights come from the other folds.
 """
@@ -16,7 +16,7 @@ from panlesion.data.publish import write_text
 from panlesion.errors import StoreError
 
 FOLDS = 5
-INNER_FOLDS = 4
+INNER_FOLDS = 3
 _OUTER, _INNER, _SHUFFLE = 0x666F6C64, 0x696E6E65, 0x73687566
 
 Predictor = Callable[[NDArray], NDArray]
@@ -73,10 +73,8 @@ def draw_folds(patients: Sequence[str], strata: Sequence[int], *, folds: int = F
     return Folds(seed=int(seed[0]), tests=tuple(tuple(order[int(first) :: folds]) for first in turn))
 
 
-def repeated_folds(
-    patients: Sequence[str], strata: Sequence[int], *, repetitions: int, folds: int = FOLDS
-) -> list[Folds]:
-    """Independent draws with the seeds 0, 1, 2 …"""
+def repeated_folds(patients: Sequence[str], strata: Sequence[int], *, repetitions: int, folds: int = FOLDS) -> list[Folds]:
+    """Independent draws with the seeds 0, 1, 2 and so on."""
     return [draw_folds(patients, strata, folds=folds, seed=(seed, _OUTER)) for seed in range(repetitions)]
 
 
@@ -100,7 +98,11 @@ def stored_folds(path: Path, patients: Sequence[str], strata: Sequence[int], *, 
     for one in found:
         there = sorted(name for test in one.tests for name in test)
         if there != names or len(one.tests) < 2 or not all(one.tests):
-            odd = sorted(set(there) ^ set(names)) or [name for name in names if there.count(name) > 1] or ["a fold with no patient"]
+            odd = (
+                sorted(set(there) ^ set(names))
+                or [name for name in names if there.count(name) > 1]
+                or ["a fold with no patient"]
+            )
             raise StoreError(
                 f"{path}, seed {one.seed}: every patient must be in exactly one of two folds or more; wrong are "
                 f"{', '.join(odd[:3])} ({len(odd)} in all). Use the folds of the same data, or remove the file to draw new ones"
@@ -131,16 +133,12 @@ class Sample:
         """Some of the cases, by mask or index."""
         index = np.arange(len(self.patients))[chosen]
         patients = tuple(self.patients[int(n)] for n in index)
-        return Sample(
-            features=self.features[index], outcome=self.outcome[index], strata=self.strata[index], patients=patients
-        )
+        return Sample(features=self.features[index], outcome=self.outcome[index], strata=self.strata[index], patients=patients)
 
     def shuffled(self, seed: int) -> "Sample":
         """The same cases with outcomes (and strata) dealt out anew: what a method makes of labels that mean nothing."""
         order = np.random.default_rng([seed, _SHUFFLE]).permutation(len(self.patients))
-        return Sample(
-            features=self.features, outcome=self.outcome[order], strata=self.strata[order], patients=self.patients
-        )
+        return Sample(features=self.features, outcome=self.outcome[order], strata=self.strata[order], patients=self.patients)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -168,9 +166,9 @@ def out_of_fold(fit: Fit, sample: Sample, folds: Folds) -> OutOfFold:
 
 
 def choose_strength(fit: Fit, train: Sample, *, seed: Sequence[int]) -> float:
-    """The strength whose predictions of left-out training patients are best."""
-    if len(fit.strengths) == 1:
-        return fit.strengths[0]
+    """The strength whose predictions of left-out training patients are best; a single column needs none, so the weakest."""
+    if train.features.shape[1] == 1 or len(fit.strengths) == 1:
+        return fit.strengths[-1]
     folds = draw_folds(train.patients, train.strata.tolist(), folds=INNER_FOLDS, seed=seed)
     fold = folds.of(train.patients)
     best, best_quality = fit.strengths[0], -np.inf

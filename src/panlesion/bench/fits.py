@@ -1,4 +1,4 @@
-"""Ridge models of clinical endpoints: logistic, cumulative logistic for ordered classes, Cox. The libraries load when fitted."""
+"""Ridge models of clinical endpoints: logistic, cumulative logistic for ordered classes, Cox. Libraries load when fitted."""
 
 import warnings
 from collections.abc import Sequence
@@ -13,8 +13,12 @@ from panlesion.errors import MissingExtraError
 
 STRENGTHS = (1000.0, 100.0, 10.0, 1.0, 0.1)
 """Ridge strengths 1 / C of the logistic models on standardised features."""
-COX_STRENGTHS = (3.0, 0.3, 0.03, 0.003)
+COX_STRENGTHS = (1.0, 0.1, 0.01)
 """lifelines' penalizer, which is per event, so smaller numbers mean the same."""
+MANY_COLUMNS = 40
+COMPONENTS = 20
+"""Cox on more columns than the first sees the leading principal components of the training cases: with a death for every few
+columns a ridge alone does not settle."""
 _LEAST_P = 1e-6
 
 
@@ -29,17 +33,22 @@ def need_fits() -> None:
         import sklearn  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(
-            f"models of clinical endpoints need {error.name}; install it with: pip install -c constraints.txt 'panlesion[bench]'"
+            f"models of clinical endpoints need {error.name}; "
+            "install it with: pip install -c constraints.txt 'panlesion[bench]'"
         ) from error
 
 
-def _prepared(features: NDArray) -> Any:
-    """Median for what is unknown, then mean 0 and SD 1, all of the training cases."""
+def _prepared(features: NDArray, components: int | None = None) -> Any:
+    """Median for what is unknown, then mean 0 and SD 1, then components where asked for, all of the training cases."""
+    from sklearn.decomposition import PCA
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    return make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()).fit(features)
+    steps = [SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()]
+    if components is not None:
+        steps += [PCA(n_components=components, svd_solver="full"), StandardScaler()]
+    return make_pipeline(*steps).fit(features)
 
 
 def _logistic(x: NDArray, present: NDArray, strength: float) -> Any:
@@ -101,7 +110,8 @@ class RidgeCox:
         import pandas as pd
         from lifelines import CoxPHFitter
 
-        prepare = _prepared(features)
+        few = features.shape[1] <= MANY_COLUMNS
+        prepare = _prepared(features, None if few else min(COMPONENTS, len(features) - 1))
         x = prepare.transform(features)
         varying = x.std(axis=0) > 0
         table = pd.DataFrame(x[:, varying], columns=[f"x{n}" for n in np.flatnonzero(varying)])

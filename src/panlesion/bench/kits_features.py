@@ -55,9 +55,7 @@ def measured_cases(
             known[patient.case] = _measured(root, patient.case)
             append_line(path, known[patient.case])
     refused = [known[one.case]["refused"] for one in patients if "refused" in known[one.case]]
-    cases = [
-        KitsCase(patient=one, numbers=known[one.case]["numbers"]) for one in patients if "numbers" in known[one.case]
-    ]
+    cases = [KitsCase(patient=one, numbers=known[one.case]["numbers"]) for one in patients if "numbers" in known[one.case]]
     return cases, refused
 
 

@@ -1,7 +1,7 @@
 """Pathological T stage of kidney tumours from the shape of their masks, beside size alone.
 
-Up to pT2 the stage *is* a size (4, 7 and 10 cm), so size is no weak baseline but nearly the answer. What shape could add is seen
-where size does not decide: pT3 and pT4 are invasion of vein, fat or neighbours at any size.
+Up to pT2 the stage *is* a size (4, 7 and 10 cm), so size is no weak baseline but nearly the answer. What shape could add is
+seen where size does not decide: pT3 and pT4 are invasion of vein, fat or neighbours at any size.
 """
 
 from collections import Counter
@@ -102,7 +102,9 @@ def run_kits_stage(folder: str, asked: Asked, watch: Watch) -> list[Table]:
     )
     draw_roc(asked.out / "roc.png", found, ("t2", "t3"))
     made = tables("kits-stage", found, asks)
-    about = Table(title="Cases", header=("what", "n"), rows=(("staged", str(len(kept))),), notes=(who, *bad_lines(clinical.bad, refused)))
+    about = Table(
+        title="Cases", header=("what", "n"), rows=(("staged", str(len(kept))),), notes=(who, *bad_lines(clinical.bad, refused))
+    )
     return [about, *made, hits(found)]
 
 

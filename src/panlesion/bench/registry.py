@@ -6,8 +6,10 @@ from types import MappingProxyType
 
 from panlesion.bench import untouched
 from panlesion.bench.few_shot_table import run_task
+from panlesion.bench.kits_painted import run_kits_painted
 from panlesion.bench.kits_stage import run_kits_stage
 from panlesion.bench.kits_survival import run_kits_survival
+from panlesion.bench.lidc_malignancy import run_lidc_malignancy
 from panlesion.bench.nodule_attributes import run_nodule_attributes
 from panlesion.bench.protocol import BenchRow, Dataset, Protocol
 from panlesion.bench.task import Arm, BenchTask
@@ -54,8 +56,8 @@ KITS_DATA = Dataset(
     source="KiTS23 (Heller et al. 2023), masks and clinical table, CC BY-NC-SA 4.0",
     get="masks and clinical table from https://github.com/neheller/kits23, the masks resampled to 2 mm and cropped",
     layout=(
-        f"kits23/{kits_masks.MASKS}/CASE.nii.gz (1 kidney, 2 tumour, 3 cyst) and kits23/{kits_masks.TABLE} with a row for each CASE: "
-        + ", ".join(kits_masks.COLUMNS)
+        f"kits23/{kits_masks.MASKS}/CASE.nii.gz (1 kidney, 2 tumour, 3 cyst) and kits23/{kits_masks.TABLE} with a row for "
+        f"each CASE: {', '.join(kits_masks.COLUMNS)}"
     ),
 )
 
@@ -122,6 +124,22 @@ _ROWS = (
         run=partial(run_kits_survival, "kits23"),
         takes=CLINICAL_CHOICES,
         data=KITS_DATA,
+    ),
+    BenchRow(
+        id="kits-painted",
+        title="Kidney tumours' stage and survival from a network that sees CTs painted around the masks",
+        protocol=Protocol.CLINICAL,
+        run=partial(run_kits_painted, "kits23"),
+        takes=CLINICAL_CHOICES,
+        data=KITS_DATA,
+    ),
+    BenchRow(
+        id="lidc-malignancy",
+        title="Malignancy of lung nodules as readers judge it",
+        protocol=Protocol.CLINICAL,
+        run=partial(run_lidc_malignancy, LIDC.folder),
+        takes=CLINICAL_CHOICES,
+        data=LIDC_DATA,
     ),
 )
 ROWS: Mapping[str, BenchRow] = MappingProxyType({row.id: row for row in _ROWS})

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from panlesion.measure.resampling import Interval
+from panlesion.measure.survival import watched
 
 Pairs = NDArray[np.float64]
 """(N, N): the weight with which the row's case should have more evidence than the column's; 0 where they have no order."""
@@ -47,20 +48,10 @@ def horizon_pairs(times: NDArray, events: NDArray, horizon: float) -> Pairs:
     before the horizon are in no pair.
     """
     time, died = np.asarray(times, dtype=np.float64), np.asarray(events, dtype=bool)
-    kept = staying(time, died, time)
+    kept = watched(time, died, time)
     case = died & (time <= horizon)
     weight = np.divide(1.0, kept, out=np.zeros_like(kept), where=case & (kept > 0))
-    return np.outer(weight, time > horizon)
-
-
-def staying(times: NDArray, events: NDArray, at: NDArray) -> NDArray[np.float64]:
-    """Kaplan-Meier chance of not being lost (censored) before each of `at`: deaths leave, losses count."""
-    time, lost = np.asarray(times, dtype=np.float64), ~np.asarray(events, dtype=bool)
-    moments = np.unique(time[lost])
-    risk = np.array([np.count_nonzero((time > moment) | ((time == moment) & lost)) for moment in moments])
-    gone = np.array([np.count_nonzero((time == moment) & lost) for moment in moments])
-    curve = np.concatenate([[1.0], np.cumprod(1 - gone / np.maximum(risk, 1))])
-    return np.asarray(curve[np.searchsorted(moments, np.asarray(at), side="left")])
+    return np.outer(weight, (time > horizon).astype(np.float64))
 
 
 def ahead(evidence: NDArray, other: NDArray | None = None) -> NDArray[np.float64]:
@@ -109,7 +100,7 @@ def _batches(rows: NDArray) -> list[NDArray]:
 
 
 def _interval(pairs: Pairs, right: NDArray, patients: Sequence[str], *, draws: int, seed: int, level: float) -> Interval:
-    """A weighted share or difference of shares, `right` in [-1, 1] for each pair, with its percentile interval over patients."""
+    """A weighted share or difference of shares, `right` in [-1, 1] for each pair, with its interval over patients."""
     weights, n = _drawn(patients, draws, seed)
     whole = _weighed(pairs, weights)
     values = _weighed(pairs * right, weights)[whole > 0] / whole[whole > 0]
@@ -161,7 +152,9 @@ def compare(
     # other method's has stays and swapped exchanged. What is left of their difference are these four products.
     within, across = pairs * (left - right), pairs * (ahead(a, b) - ahead(b, a))
     swapped = 1 - stay
-    moved = _weighed(within, stay) - _weighed(within, swapped) + _between(across, stay, swapped) - _between(across, swapped, stay)
+    moved = (
+        _weighed(within, stay) - _weighed(within, swapped) + _between(across, stay, swapped) - _between(across, swapped, stay)
+    )
     seen = float(within.sum())
     tolerance = 1e-9 * max(1.0, float(pairs.sum()))
     as_far = int(np.count_nonzero(np.abs(moved) >= abs(seen) - tolerance))
@@ -169,9 +162,7 @@ def compare(
 
 
 def _between(matrix: NDArray, rows: NDArray, columns: NDArray) -> NDArray[np.float64]:
-    return np.concatenate(
-        [((a @ matrix) * b).sum(axis=1) for a, b in zip(_batches(rows), _batches(columns), strict=True)]
-    )
+    return np.concatenate([((a @ matrix) * b).sum(axis=1) for a, b in zip(_batches(rows), _batches(columns), strict=True)])
 
 
 def _ranks(evidence: NDArray) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """KiTS23 (Heller et al. 2023) without its images: masks of kidney, tumour and cyst, and the clinical table that goes with them.
 
-`masks_2mm/<case>.nii.gz` with 1 kidney, 2 tumour, 3 cyst, and `clinical.csv`, one row a patient. What a table leaves open (an empty
-cell, `na`, `x`) is None; a row with a value that breaks a rule is listed with the rule and left out.
+`masks_2mm/<case>.nii.gz` with 1 kidney, 2 tumour, 3 cyst, and `clinical.csv`, one row a patient. What the table leaves open (an
+empty cell, `na`, `x`) is None; a row with a value that breaks a rule is listed with the rule and left out.
 """
 
 import csv
@@ -37,7 +37,7 @@ class Sex(StrEnum):
 
 
 class TStage(StrEnum):
-    """Pathological T stages of the kidney: 1a to 4 cm, 1b to 7, 2a to 10, 2b beyond, 3 out of the kidney, 4 out of its fascia."""
+    """Pathological T stages of the kidney: 1a to 4 cm, 1b to 7, 2a to 10, 2b beyond; 3 out of it, 4 out of its fascia."""
 
     T1A = "1a"
     T1B = "1b"
@@ -203,5 +203,7 @@ def read_mask(root: Path, case: str) -> LabelMap:
         labels = read_labels(path)
         there = np.flatnonzero(np.bincount(labels.labels.ravel(), minlength=4)).tolist()
         if not {KIDNEY, TUMOUR} <= set(there) <= {0, KIDNEY, TUMOUR, CYST}:
-            raise ReadError(f"{path} has labels {there}; it must have {KIDNEY} (kidney) and {TUMOUR} (tumour), and may have {CYST} (cyst)")
+            raise ReadError(
+                f"{path} has labels {there}; it must have {KIDNEY} (kidney) and {TUMOUR} (tumour), and may have {CYST} (cyst)"
+            )
         return standardise_labels(labels, SPACING_MM)
