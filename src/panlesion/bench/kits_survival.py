@@ -1,4 +1,4 @@
-"""Overall survival after an operation for kidney cancer, from the shape of the masks, beside size, age and what is known of the patient."""
+"""Overall survival after an operation for kidney cancer, from the shape of the masks, beside size, age and stage."""
 
 from collections.abc import Sequence
 
