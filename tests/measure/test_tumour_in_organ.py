@@ -70,9 +70,7 @@ def test_the_midline_is_half_way_and_a_tumour_that_crosses_it_is_below_0():
 
 
 def test_the_hilum_is_the_hole_that_is_not_a_tumour():
-    inner, outer = (
-        measure(made(notch=True, tumours=(((x, 40.0, 60.0), 6.0),))).hilum_mm for x in (118.0, 136.0)
-    )
+    inner, outer = (measure(made(notch=True, tumours=(((x, 40.0, 60.0), 6.0),))).hilum_mm for x in (118.0, 136.0))
     assert inner < outer
     assert measure(at(120.0)).hilum_mm is None
 
@@ -130,7 +128,9 @@ def test_volume_and_contact_of_real_tumours_agree_with_another_measurement(share
     largest: dict[str, dict[str, str]] = {}
     with (root / "lesion_shapes.csv").open(newline="") as stream:
         for row in csv.DictReader(stream):
-            if row["type"] == "tumor" and float(row["volume_ml"]) > float(largest.get(row["case_id"], {"volume_ml": 0})["volume_ml"]):
+            if row["type"] == "tumor" and float(row["volume_ml"]) > float(
+                largest.get(row["case_id"], {"volume_ml": 0})["volume_ml"]
+            ):
                 largest[row["case_id"]] = row
     mine, theirs = [], []
     for name in sorted(largest)[::40]:

@@ -1,6 +1,5 @@
 """Ridge models of clinical endpoints: logistic, cumulative logistic for ordered classes, Cox. Libraries load when fitted."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,28 +7,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from panlesion.bench.cox import fit_cox
 from panlesion.bench.cross_validation import Predictor
 from panlesion.errors import MissingExtraError
 
-STRENGTHS = (1000.0, 100.0, 10.0, 1.0, 0.1)
+STRENGTHS = (1000.0, 100.0, 10.0, 1.0)
 """Ridge strengths 1 / C of the logistic models on standardised features."""
-COX_STRENGTHS = (1.0, 0.1, 0.01)
-"""lifelines' penalizer, which is per event, so smaller numbers mean the same."""
-MANY_COLUMNS = 40
-COMPONENTS = 20
-"""Cox on more columns than the first sees the leading principal components of the training cases: with a death for every few
-columns a ridge alone does not settle."""
+COX_STRENGTHS = (10.0, 1.0, 0.1, 0.01)
+"""Of Cox's model, per case."""
 _LEAST_P = 1e-6
 
 
 def need_fits() -> None:
-    """Raise unless the libraries of the extra `bench` are installed.
+    """Raise unless scikit-learn, of the extra `bench`, is installed.
 
     Raises:
-        MissingExtraError: Names the first that is not, and how to install it.
+        MissingExtraError: It is not; the message says how to install it.
     """
     try:
-        import lifelines  # noqa: F401
         import sklearn  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(
@@ -38,23 +33,19 @@ def need_fits() -> None:
         ) from error
 
 
-def _prepared(features: NDArray, components: int | None = None) -> Any:
-    """Median for what is unknown, then mean 0 and SD 1, then components where asked for, all of the training cases."""
-    from sklearn.decomposition import PCA
+def _prepared(features: NDArray) -> Any:
+    """Median for what is unknown, then mean 0 and SD 1, all of the training cases."""
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    steps = [SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()]
-    if components is not None:
-        steps += [PCA(n_components=components, svd_solver="full"), StandardScaler()]
-    return make_pipeline(*steps).fit(features)
+    return make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()).fit(features)
 
 
 def _logistic(x: NDArray, present: NDArray, strength: float) -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(C=1 / strength, max_iter=2000).fit(x, present)
+    return LogisticRegression(C=1 / strength, solver="newton-cholesky").fit(x, present)
 
 
 def _log_likelihood(present: NDArray, p: NDArray) -> float:
@@ -102,30 +93,14 @@ class RidgeOrdinal:
 
 @dataclass(frozen=True, kw_only=True)
 class RidgeCox:
-    """Cox's proportional hazards with a ridge (lifelines). Outcome (N, 2): days and whether dead. Prediction: log hazard."""
+    """Cox's proportional hazards with a ridge. Outcome (N, 2): days and whether dead. Prediction (N, 1): log hazard."""
 
     strengths: Sequence[float] = COX_STRENGTHS
 
     def fitted(self, features: NDArray, outcome: NDArray, strength: float) -> Predictor:
-        import pandas as pd
-        from lifelines import CoxPHFitter
-
-        few = features.shape[1] <= MANY_COLUMNS
-        prepare = _prepared(features, None if few else min(COMPONENTS, len(features) - 1))
-        x = prepare.transform(features)
-        varying = x.std(axis=0) > 0
-        table = pd.DataFrame(x[:, varying], columns=[f"x{n}" for n in np.flatnonzero(varying)])
-        table["days"], table["dead"] = outcome[:, 0], outcome[:, 1]
-        with warnings.catch_warnings():
-            # That a feature all but separates the dead is what the ridge is for.
-            warnings.simplefilter("ignore")
-            model = CoxPHFitter(penalizer=strength).fit(table, "days", "dead")
-        weights = model.params_.to_numpy()
-
-        def predict(more: NDArray) -> NDArray:
-            return np.asarray((prepare.transform(more)[:, varying] @ weights)[:, None])
-
-        return predict
+        prepare = _prepared(features)
+        weights = fit_cox(prepare.transform(features), outcome[:, 0], outcome[:, 1], strength)
+        return lambda more: np.asarray((prepare.transform(more) @ weights)[:, None])
 
     def quality(self, outcome: NDArray, predicted: NDArray) -> float:
         """Partial log likelihood (Breslow) per death."""

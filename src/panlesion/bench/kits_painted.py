@@ -54,7 +54,7 @@ def run_kits_painted(folder: str, asked: Asked, watch: Watch) -> list[Table]:
     """Paint, look, cross-validate, and leave tables, folds and predictions.
 
     Raises:
-        MissingExtraError: scikit-learn or lifelines is not installed.
+        MissingExtraError: scikit-learn is not installed.
         StoreError: The data are not as laid out, or too few.
         CheckpointError: The model has no attribute head.
         ValueError: An unknown arm.

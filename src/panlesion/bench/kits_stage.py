@@ -86,7 +86,7 @@ def run_kits_stage(folder: str, asked: Asked, watch: Watch) -> list[Table]:
     """Measure the masks, cross-validate every arm, and leave tables, folds, predictions and a picture.
 
     Raises:
-        MissingExtraError: scikit-learn or lifelines is not installed.
+        MissingExtraError: scikit-learn is not installed.
         StoreError: The data are not as laid out, or too few.
         ValueError: An unknown arm.
     """

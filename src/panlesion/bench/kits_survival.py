@@ -88,7 +88,7 @@ def run_kits_survival(folder: str, asked: Asked, watch: Watch) -> list[Table]:
     """Measure the masks, cross-validate every arm, and leave tables, folds, predictions and curves of risk thirds.
 
     Raises:
-        MissingExtraError: scikit-learn or lifelines is not installed.
+        MissingExtraError: scikit-learn is not installed.
         StoreError: The data are not as laid out, or too few died.
         ValueError: An unknown arm.
     """

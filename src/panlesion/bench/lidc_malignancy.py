@@ -146,7 +146,7 @@ def run_lidc_malignancy(folder: str, asked: Asked, watch: Watch) -> list[Table]:
     """Read the nodules, cross-validate every arm, and leave tables, folds, predictions and a picture.
 
     Raises:
-        MissingExtraError: scikit-learn or lifelines is not installed.
+        MissingExtraError: scikit-learn is not installed.
         StoreError: The data are not as laid out, or too few.
         CheckpointError: The model has no attribute head.
         ValueError: An unknown arm.
