@@ -5,6 +5,7 @@ import pytest
 
 from panlesion.bench.fits import RidgeCox, RidgeOrdinal, need_fits
 from panlesion.errors import MissingExtraError
+from panlesion.measure.discrimination import rank_correlation
 from panlesion.measure.survival import c_index
 
 
@@ -25,11 +26,22 @@ def followed(n=400, columns=3, seed=0):
 def test_cumulative_probabilities_fall_and_their_sum_is_the_expected_grade():
     x, outcome = graded()
     fit = RidgeOrdinal(cuts=(0.5, 1.5))
-    p = fit.fitted(x, outcome, 1.0)(x)
-    assert p.shape == (400, 2)
+    predicted = fit.fitted(x, outcome, 1.0)(x)
+    p = predicted[:, :2]
+    assert predicted.shape == (400, 3)
     assert (np.diff(p, axis=1) <= 0).all()
     assert ((p >= 0) & (p <= 1)).all()
-    assert fit.evidence(p).mean() == pytest.approx(outcome.mean(), abs=0.05)
+    assert p.sum(axis=1).mean() == pytest.approx(outcome.mean(), abs=0.05)
+    assert rank_correlation(fit.evidence(predicted), p.sum(axis=1)) > 0.99
+
+
+def test_evidence_does_not_know_how_common_a_class_was_in_training():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 3))
+    often, seldom = (RidgeOrdinal().fitted(x, (rng.random((400, 1)) < share).astype(float), 1.0)(x) for share in (0.5, 0.1))
+    assert often[:, 0].mean() > seldom[:, 0].mean() + 0.3
+    assert RidgeOrdinal().evidence(often).mean() == pytest.approx(0, abs=1e-9)
+    assert RidgeOrdinal().evidence(seldom).mean() == pytest.approx(0, abs=1e-9)
 
 
 def test_hazards_are_found_again_and_shrink_with_the_strength():

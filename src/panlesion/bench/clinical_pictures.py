@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,7 @@ def draw_roc(path: Path, found: Sequence[Predicted], endpoints: Sequence[str]) -
             area = concordance(one.endpoint.metrics[0].pairs(one.endpoint.outcome), one.evidence)
             colour, width, line = COLOURS[n % len(COLOURS)], 1.8 if n else 2.4, "-" if n else "--"
             axes.plot(_AT, roc(present, one.evidence), label=f"{one.arm.name}  {area:.3f}", color=colour, lw=width, ls=line)
-        axes.set_title(f"{mine[0].endpoint.title}\n{mine[0].endpoint.counts}", fontsize=10)
+        axes.set_title(f"{mine[0].endpoint.title}\n{fill(mine[0].endpoint.counts, 66)}", fontsize=9)
         axes.set_xlabel("1 - specificity")
         axes.set_ylabel("sensitivity")
         axes.set_xlim(0, 1)

@@ -115,7 +115,7 @@ def hits(found: Sequence[Predicted]) -> Table:
     for arm, by in by_arm.items():
         grade = by["grade"]
         truth = grade.endpoint.outcome[:, 0]
-        off = np.abs((grade.predicted > 0.5).sum(axis=2) - truth)
+        off = np.abs((grade.predicted[:, :, :-1] > 0.5).sum(axis=2) - truth)
         cells = [_brier(by[id]) for id in ("t2", "t3")]
         rows.append((arm, *cells, *(str(_mean(values, grade.endpoint.patients)) for values in (off == 0, off <= 1))))
     some = {one.endpoint.id: one.endpoint.outcome[:, 0] for one in found}
