@@ -1,9 +1,9 @@
 import pytest
 import torch
-from kits_made import mask, row, write_kits
+from kits_made import mask, quickly, row, write_kits
 from runs_made import TINY
 
-from panlesion.bench import kits_painted
+from panlesion.bench import kits_features, kits_painted
 from panlesion.bench.kits_features import measured_cases
 from panlesion.bench.kits_painted import painted_vectors, run_kits_painted
 from panlesion.bench.protocol import Asked, Choices
@@ -30,7 +30,8 @@ def silent(*_):
 
 
 @pytest.fixture
-def tree(tmp_path):
+def tree(tmp_path, monkeypatch):
+    monkeypatch.setattr(kits_features, "_measured", quickly)
     rows = [row(f"case_{n:03d}", stage=STAGES[n % 4], dead=n % 2 == 0, days=200.0 + n) for n in range(40)]
     shapes = [mask(6.0 + 2 * n) for n in range(4)]
     write_kits(tmp_path, rows, {one["case_id"]: shapes[n % 4] for n, one in enumerate(rows)})

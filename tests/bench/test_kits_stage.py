@@ -2,8 +2,9 @@ import re
 
 import numpy as np
 import pytest
-from kits_made import mask, row, write_kits
+from kits_made import mask, quickly, row, write_kits
 
+from panlesion.bench import kits_features
 from panlesion.bench.kits_features import KitsCase
 from panlesion.bench.kits_stage import ARMS, GRADES, endpoints, run_kits_stage, staged_cases
 from panlesion.bench.protocol import Asked, Choices
@@ -55,7 +56,8 @@ def test_too_few_of_a_stage_are_refused_with_their_counts(tree):
         endpoints([case for n, case in enumerate(kept) if not (n % 6 in (2, 3) and n >= 12)])
 
 
-def test_a_run_finds_that_size_tells_the_stage_and_lists_the_bad_row(tree, tmp_path):
+def test_a_run_finds_that_size_tells_the_stage_and_lists_the_bad_row(tree, tmp_path, monkeypatch):
+    monkeypatch.setattr(kits_features, "_measured", quickly)
     asked = Asked(
         root=tree, checkpoint="nano", out=tmp_path, choices=Choices(arms=("radiologist's size",), seeds=1),
     )  # fmt: skip

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from kits_made import mask, row, write_kits
+from kits_made import mask, quickly, row, write_kits
 
+from panlesion.bench import kits_features
 from panlesion.bench.kits_features import KitsCase
 from panlesion.bench.kits_survival import ARMS, SHOWN, endpoint, followed_cases, run_kits_survival
 from panlesion.bench.protocol import Asked, Choices
@@ -52,7 +53,8 @@ def test_too_few_deaths_are_refused(tree):
         endpoint(kept[:30])
 
 
-def test_a_run_finds_that_size_tells_survival_and_draws_it(tree, tmp_path):
+def test_a_run_finds_that_size_tells_survival_and_draws_it(tree, tmp_path, monkeypatch):
+    monkeypatch.setattr(kits_features, "_measured", quickly)
     asked = Asked(root=tree, checkpoint="nano", out=tmp_path, choices=Choices(arms=("age alone",), seeds=1))
     about, c, at, third = run_kits_survival("kits23", asked, lambda *_: None)
     assert about.rows == (("followed", "70"),)

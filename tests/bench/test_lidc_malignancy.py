@@ -4,7 +4,7 @@ import torch
 from runs_made import TINY
 
 from panlesion.bench import lidc_malignancy
-from panlesion.bench.lidc_malignancy import MEASURED, NoduleReading, endpoint, run_lidc_malignancy
+from panlesion.bench.lidc_malignancy import MEASURED, NoduleReading, endpoints, run_lidc_malignancy
 from panlesion.bench.protocol import Asked, Choices
 from panlesion.data.sources.lidc_nodules import Score
 from panlesion.errors import StoreError
@@ -24,18 +24,20 @@ def reading(n, score, patient=None):
 
 @pytest.mark.parametrize(
     ("score", "seen"),
-    [(5.0, True), (4.0, True), (3.5, None), (3.0, None), (2.5, None), (2.0, False), (1.0, False), (None, None)],
+    [(5.0, 2), (4.0, 2), (3.5, 1), (3.0, 1), (2.5, 1), (2.0, 0), (1.0, 0), (None, None)],
 )
-def test_ends_of_the_scale_are_classes_and_its_middle_is_left_out(score, seen):
-    assert reading(0, score).suspicious is seen
+def test_ends_of_the_scale_are_grades_and_what_lies_between_is_one(score, seen):
+    assert reading(0, score).grade == seen
 
 
 def test_the_endpoint_counts_who_is_left_out_and_has_a_column_for_everything():
     readings = [reading(n, [1.0, 4.5, 3.0, None][n % 4], patient=f"p{n // 2}") for n in range(40)]
-    ask = endpoint(readings)
+    ask, graded = endpoints(readings)
     assert "10 suspicious (4 and more) against 10 harmless (2 and less) nodules of 10 patients" in ask.counts
-    assert "left out: 10 between, 10 without a score" in ask.counts
+    assert "left out: 10 between, 10 unscored" in ask.counts
     assert ask.outcome[:4, 0].tolist() == [0, 1, 0, 1]
+    assert graded.outcome[:4, 0].tolist() == [0, 2, 1, 0]
+    assert "10 harmless, 10 between, 10 suspicious nodules of 20 patients" in graded.counts
     assert np.isnan(ask.columns["edge width"]).all()
     assert np.isnan(ask.columns["reader's margin"]).all()
     assert set(MEASURED) < set(ask.columns)
@@ -45,7 +47,7 @@ def test_the_endpoint_counts_who_is_left_out_and_has_a_column_for_everything():
 
 def test_too_few_of_a_kind_are_refused():
     with pytest.raises(StoreError, match="4 suspicious and 10 harmless"):
-        endpoint([reading(n, 1.0) for n in range(10)] + [reading(n, 5.0) for n in range(10, 14)])
+        endpoints([reading(n, 1.0) for n in range(10)] + [reading(n, 5.0) for n in range(10, 14)])
 
 
 def test_a_run_finds_what_a_vector_knows(tmp_path, monkeypatch):
@@ -59,7 +61,7 @@ def test_a_run_finds_what_a_vector_knows(tmp_path, monkeypatch):
         root=tmp_path, checkpoint=str(tmp_path / "tiny.safetensors"), out=tmp_path,
         choices=Choices(seeds=1, arms=("network, at the lesion", "network, crop around it")),
     )  # fmt: skip
-    (table,) = run_lidc_malignancy("lidc_nodules", asked, lambda *_: None)
+    table, _ = run_lidc_malignancy("lidc_nodules", asked, lambda *_: None)
     by_arm = {score.arm: score.value for score in table.scores}
     assert by_arm["network, at the lesion"] > 0.9
     assert by_arm["network, crop around it"] < 0.75

@@ -1,7 +1,7 @@
 """Malignancy of lung nodules as radiologists judge it, from a frozen network, from measured attributes, and from size alone.
 
-The reference is the median of up to four readers' suspicion on CT, not pathology. Nodules with a median between 2 and 4 are
-left out: the readers did not know.
+The reference is the median of up to four readers' suspicion on CT, not pathology. Of nodules with a median between 2 and 4 the
+readers did not know: the first endpoint leaves them out, the second puts them in the middle.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from panlesion.bench.rows import append_line, claim_folder, fingerprint, read_li
 from panlesion.data.sources.lidc_nodules import Score, ScoredNodule, read_lidc
 from panlesion.errors import StoreError
 from panlesion.measure.attributes import Attributes
-from panlesion.measure.concordance import class_pairs
+from panlesion.measure.concordance import class_pairs, ordered_pairs
 from panlesion.nets.attributes import look_of
 from panlesion.nets.checkpoint import load_model
 from panlesion.nets.model import Model
@@ -43,12 +43,10 @@ class NoduleReading:
     vectors: Mapping[str, Sequence[float]]
 
     @property
-    def suspicious(self) -> bool | None:
-        """Malignant or not by the readers' median; None where they did not know or did not say."""
+    def grade(self) -> int | None:
+        """0 harmless, 2 suspicious, 1 between, where the readers did not know; None where they did not say."""
         score = self.scores.get(Score.MALIGNANCY)
-        if score is None or HARMLESS < score < SUSPICIOUS:
-            return None
-        return score >= SUSPICIOUS
+        return None if score is None else 2 if score >= SUSPICIOUS else int(score > HARMLESS)
 
 
 def _numbers(found: Attributes) -> dict[str, float]:
@@ -102,43 +100,58 @@ def _read(nodule: ScoredNodule, model: Model) -> dict[str, object]:
     }
 
 
-def endpoint(readings: Sequence[NoduleReading]) -> Endpoint:
-    """Suspicious against harmless.
+def endpoints(readings: Sequence[NoduleReading]) -> list[Endpoint]:
+    """Suspicious against harmless; and harmless < between < suspicious, which leaves no scored nodule out.
 
     Raises:
-        StoreError: Fewer than five of one kind.
+        StoreError: Fewer than five suspicious or harmless nodules.
     """
-    kept = [one for one in readings if one.suspicious is not None]
-    yes = np.array([bool(one.suspicious) for one in kept], dtype=bool)
-    if min(yes.sum(), (~yes).sum()) < 5:
+    scored = [one for one in readings if one.grade is not None]
+    grades = np.array([one.grade for one in scored], dtype=np.int64)
+    harmless, between, suspicious = np.bincount(grades, minlength=3).tolist()
+    if min(harmless, suspicious) < 5:
         raise StoreError(
-            f"{yes.sum()} suspicious and {(~yes).sum()} harmless nodules; at least 5 of each are needed: raise --cases"
+            f"{suspicious} suspicious and {harmless} harmless nodules; at least 5 of each are needed: raise --cases"
         )
-    unscored = sum(Score.MALIGNANCY not in one.scores for one in readings)
-    patients = tuple(one.patient for one in kept)
+    ends = [one for one in scored if one.grade != 1]
+    unscored = len(readings) - len(scored)
+    counted = f"{suspicious} suspicious (4 and more) against {harmless} harmless (2 and less) nodules of"
+    return [
+        _endpoint(
+            "malignancy", "Malignancy by the readers' median", ends, grades[grades != 1] // 2, (0.5,),
+            Metric(name="AUC", pairs=lambda outcome: class_pairs(outcome[:, 0] > 0)),
+            f"{counted} {len({one.patient for one in ends})} patients; left out: {between} between, {unscored} unscored.",
+        ),
+        _endpoint(
+            "grade", "Harmless < between < suspicious", scored, grades, (0.5, 1.5),
+            Metric(name="ordinal C", pairs=lambda outcome: ordered_pairs(outcome[:, 0])),
+            f"{harmless} harmless, {between} between, {suspicious} suspicious nodules of "
+            f"{len({one.patient for one in scored})} patients; left out: {unscored} unscored.",
+        ),
+    ]  # fmt: skip
 
+
+def _endpoint(
+    id: str, title: str, kept: Sequence[NoduleReading], outcome: NDArray, cuts: tuple[float, ...], metric: Metric, counts: str
+) -> Endpoint:
     def column(read: str, table: str) -> NDArray:
         return np.array([getattr(one, table).get(read, np.nan) for one in kept], dtype=np.float64)
 
-    columns = {
-        **{name: column(name, "numbers") for name in MEASURED},
-        **{f"reader's {score}": column(score, "scores") for score in READERS},
-        **vector_columns([one.vectors for one in kept]),
-    }
     return Endpoint(
-        id="malignancy",
-        title="Malignancy by the readers' median",
-        counts=(
-            f"{yes.sum()} suspicious (4 and more) against {(~yes).sum()} harmless (2 and less) nodules of {len(set(patients))} "
-            f"patients; left out: {len(readings) - unscored - len(kept)} between, {unscored} without a score."
-        ),
+        id=id,
+        title=title,
+        counts=counts,
         cases=tuple(one.case for one in kept),
-        patients=patients,
-        columns=columns,
-        outcome=yes[:, None].astype(np.float64),
-        strata=yes.astype(np.int64),
-        fit=RidgeOrdinal(),
-        metrics=(Metric(name="AUC", pairs=lambda outcome: class_pairs(outcome[:, 0] > 0)),),
+        patients=tuple(one.patient for one in kept),
+        columns={
+            **{name: column(name, "numbers") for name in MEASURED},
+            **{f"reader's {score}": column(score, "scores") for score in READERS},
+            **vector_columns([one.vectors for one in kept]),
+        },
+        outcome=outcome[:, None].astype(np.float64),
+        strata=outcome.astype(np.int64),
+        fit=RidgeOrdinal(cuts=cuts),
+        metrics=(metric,),
     )
 
 
@@ -154,8 +167,8 @@ def run_lidc_malignancy(folder: str, asked: Asked, watch: Watch) -> list[Table]:
     need_fits()
     model = load_model(asked.checkpoint).eval()
     look_of(model)  # refused before anything is read
-    ask = endpoint(read_nodules(asked, folder, model, watch))
-    crop, look = named(ask.columns, CROP), named(ask.columns, LOOK)
+    asks = endpoints(read_nodules(asked, folder, model, watch))
+    crop, look = named(asks[0].columns, CROP), named(asks[0].columns, LOOK)
     arms = (
         Arm(name="diameter alone", columns=("log diameter",)),
         Arm(name="volume alone", columns=("log volume",)),
@@ -166,6 +179,7 @@ def run_lidc_malignancy(folder: str, asked: Asked, watch: Watch) -> list[Table]:
         Arm(name="readers' other scores", columns=tuple(f"reader's {score}" for score in READERS)),
     )
     chosen = chosen_arms(arms, asked.choices.arms)
-    found = predict_arms([ask], {ask.id: chosen}, asked.out, repetitions=asked.choices.seeds or REPETITIONS, watch=watch)
-    draw_roc(asked.out / "roc.png", found, (ask.id,))
-    return tables("lidc-malignancy", found, [ask])
+    repetitions = asked.choices.seeds or REPETITIONS
+    found = predict_arms(asks, {one.id: chosen for one in asks}, asked.out, repetitions=repetitions, watch=watch)
+    draw_roc(asked.out / "roc.png", found, ("malignancy",))
+    return tables("lidc-malignancy", found, asks)
