@@ -141,3 +141,12 @@ def test_what_cannot_be_done_is_said(root, monkeypatch, words, says):
     done, said = run("bench", "run", *words, *(part for pair in options.items() if pair[0] not in words for part in pair))
     assert done.exit_code in (1, 2)
     assert says in said
+
+
+def test_a_clinical_row_without_its_library_says_what_to_install(root, monkeypatch):
+    monkeypatch.setattr(registry, "ROWS", {"made": replace(registry.ROWS["made"], protocol=Protocol.CLINICAL)})
+    monkeypatch.setattr("panlesion.cli._extras._BENCH", ("a_library_nobody_has",))
+    done, said = run("bench", "run", "made", "--root", root, "--out", root / "out")
+    assert done.exit_code == 1
+    assert "bench run made needs a_library_nobody_has" in said
+    assert "panlesion[bench]" in said

@@ -268,7 +268,7 @@ def segment(model: Model, case: LabelledCT) -> NDArray[np.bool_]:
 def _settings(task: BenchTask, model: Model, plan: FewShot) -> dict[str, Any]:
     """What every row of a folder depends on, beside its own arm, shots and repetition."""
     finetune = {f"finetune.{name}": value for name, value in asdict(plan.finetune).items()}
-    folds = {"folds": plan.seeds} if plan.cross_validated else {}
+    folds: dict[str, Any] = {"folds": plan.seeds} if plan.cross_validated else {}
     folds |= {"related": task.related.id} if task.related else {}
     return {
         "task": task.id,

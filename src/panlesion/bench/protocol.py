@@ -26,6 +26,7 @@ class Protocol(StrEnum):
     PHANTOMS = "held-out phantoms"
     UNTOUCHED = "real CTs, no adaptation"
     ATTRIBUTES = "report attributes"
+    CLINICAL = "clinical endpoint, cross-validated by patient"
 
 
 @dataclass(frozen=True, kw_only=True)

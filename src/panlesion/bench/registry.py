@@ -8,12 +8,16 @@ from types import MappingProxyType
 from panlesion.bench import nodule_attributes, untouched
 from panlesion.bench.case_readers import SourceReader
 from panlesion.bench.few_shot_table import run_task
+from panlesion.bench.kits_painted import run_kits_painted
+from panlesion.bench.kits_stage import run_kits_stage
+from panlesion.bench.kits_survival import run_kits_survival
+from panlesion.bench.lidc_malignancy import run_lidc_malignancy
 from panlesion.bench.paper import paper_tasks
 from panlesion.bench.paper_rows import FEW_SHOT_CHOICES, paper_rows
 from panlesion.bench.protocol import BenchRow, Dataset, Protocol
 from panlesion.bench.task import Arm, BenchTask
 from panlesion.bench.unadapted import run_phantoms, run_real, run_synthetic_attributes
-from panlesion.data.sources import lidc_nodules, sts
+from panlesion.data.sources import kits_masks, lidc_nodules, sts
 from panlesion.data.sources.registry import SOURCES
 from panlesion.lesion.taxonomy import LesionType
 from panlesion.nets.classes import OTHER_MASS
@@ -38,6 +42,7 @@ LIDC = BenchTask(
     baselines=(Arm.BALL, Arm.THRESHOLD),
     reserved=20,
 )
+CLINICAL_CHOICES = frozenset({"arms", "seeds", "cases"})
 
 STS_DATA = Dataset(
     folders=("sts",),
@@ -60,6 +65,16 @@ LIDC_DATA = Dataset(
     layout=(
         "lidc_nodules/image/NAME.nii.gz, lidc_nodules/label/NAME.nii.gz and lidc_nodules/index.csv with a row for each NAME: "
         f"file, lidc_patient, readers, {', '.join(lidc_nodules.Score)} (medians, blank where unknown)"
+    ),
+)
+
+KITS_DATA = Dataset(
+    folders=("kits23",),
+    source="KiTS23 (Heller et al. 2023), masks and clinical table, CC BY-NC-SA 4.0",
+    get="masks and clinical table from https://github.com/neheller/kits23, the masks resampled to 2 mm and cropped",
+    layout=(
+        f"kits23/{kits_masks.MASKS}/CASE.nii.gz (1 kidney, 2 tumour, 3 cyst) and kits23/{kits_masks.TABLE} with a row for "
+        f"each CASE: {', '.join(kits_masks.COLUMNS)}"
     ),
 )
 
@@ -111,6 +126,38 @@ _OURS = (
         protocol=Protocol.ATTRIBUTES,
         run=run_synthetic_attributes,
         takes=frozenset({"cases", "workers"}),
+    ),
+    BenchRow(
+        id="kits-stage",
+        title="Pathological T stage of kidney tumours from the shape of their masks",
+        protocol=Protocol.CLINICAL,
+        run=partial(run_kits_stage, "kits23"),
+        takes=CLINICAL_CHOICES,
+        data=KITS_DATA,
+    ),
+    BenchRow(
+        id="kits-survival",
+        title="Overall survival with kidney cancer from the shape of the masks",
+        protocol=Protocol.CLINICAL,
+        run=partial(run_kits_survival, "kits23"),
+        takes=CLINICAL_CHOICES,
+        data=KITS_DATA,
+    ),
+    BenchRow(
+        id="kits-painted",
+        title="Kidney tumours' stage and survival from a network that sees CTs painted around the masks",
+        protocol=Protocol.CLINICAL,
+        run=partial(run_kits_painted, "kits23"),
+        takes=CLINICAL_CHOICES,
+        data=KITS_DATA,
+    ),
+    BenchRow(
+        id="lidc-malignancy",
+        title="Malignancy of lung nodules as readers judge it",
+        protocol=Protocol.CLINICAL,
+        run=partial(run_lidc_malignancy, LIDC.folder),
+        takes=CLINICAL_CHOICES,
+        data=LIDC_DATA,
     ),
 )
 ROWS: Mapping[str, BenchRow] = MappingProxyType({row.id: row for row in _OURS} | paper_rows(paper_tasks(), SOURCES))

@@ -9,6 +9,7 @@ _MODEL = ("torch", "monai", "lightning_fabric", "safetensors", "tensorboard", "b
 
 
 _DICOM = ("highdicom",)
+_BENCH = ("sklearn",)
 
 
 def need_dicom_extra(verb: str) -> None:
@@ -27,6 +28,15 @@ def need_model_extra(verb: str) -> None:
         MissingExtraError: names what is missing and how to install it.
     """
     _need(verb, _MODEL, "model")
+
+
+def need_bench_extra(verb: str) -> None:
+    """Raise unless the `bench` extra's models are installed.
+
+    Raises:
+        MissingExtraError: names what is missing and how to install it.
+    """
+    _need(verb, _BENCH, "bench")
 
 
 def _need(verb: str, modules: Sequence[str], extra: str) -> None:

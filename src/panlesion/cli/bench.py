@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from panlesion.cli._extras import need_model_extra
+from panlesion.cli._extras import need_bench_extra, need_model_extra
 
 console = Console()
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode="markdown")
@@ -78,7 +78,7 @@ def run(
     Example: `panlesion bench run sts --root datasets --shots 1,4,16 --workers 2 --out results/sts`
     """
     need_model_extra("bench")
-    from panlesion.bench.protocol import TABLE, Asked, Choices
+    from panlesion.bench.protocol import TABLE, Asked, Choices, Protocol
     from panlesion.bench.registry import ROWS
 
     choices = Choices(
@@ -90,10 +90,13 @@ def run(
             raise typer.BadParameter("a suite has rows and settings of its own; give --workers alone", param_hint="--suite")
         if suite != SUITE:
             raise typer.BadParameter(f"{suite!r} is no suite; there is {SUITE}", param_hint="--suite")
+        need_bench_extra("bench run --suite")
         _run_suite(root, checkpoint, out or Path("bench"), workers or 1, minutes, results)
         return
     if task is None or task not in ROWS:
         raise typer.BadParameter(_no_row(task), param_hint="TASK")
+    if ROWS[task].protocol is Protocol.CLINICAL:
+        need_bench_extra(f"bench run {task}")
     asked = Asked(root=root, checkpoint=checkpoint, out=out or Path("bench") / task, choices=choices)
     try:
         ROWS[task].check(asked)

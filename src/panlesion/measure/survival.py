@@ -77,7 +77,7 @@ def auc_at(times: ArrayLike, events: ArrayLike, risk: ArrayLike, horizon: float)
         return math.nan
     controls = np.sort(score[free])
     below = (np.searchsorted(controls, score[had], "left") + np.searchsorted(controls, score[had], "right")) / 2
-    return float(np.average(below / len(controls), weights=1 / _watched(time, event, time[had])))
+    return float(np.average(below / len(controls), weights=1 / watched(time, event, time[had])))
 
 
 def brier_at(
@@ -104,7 +104,7 @@ def brier_at(
         return float(squared.mean())
     # An event is seen if watched until just before it, being free of it if watched beyond the horizon.
     until = np.where(had, time, np.nextafter(horizon, np.inf))[known]
-    return float((squared / _watched(time, event, until)).sum() / len(time))
+    return float((squared / watched(time, event, until)).sum() / len(time))
 
 
 def kaplan_meier(times: ArrayLike, events: ArrayLike, *, level: float = 0.95) -> KaplanMeier:
@@ -177,7 +177,7 @@ def _table(time: NDArray, event: NDArray) -> tuple[NDArray, NDArray, NDArray, ND
     return steps, _at_least(time, steps), died, np.bincount(of, minlength=len(steps)) - died
 
 
-def _watched(time: NDArray, event: NDArray, until: NDArray) -> NDArray[np.float64]:
+def watched(time: NDArray, event: NDArray, until: NDArray) -> NDArray[np.float64]:
     """Chance of being watched until just before each time, by the Kaplan-Meier curve of the ends of watching.
 
     Whoever has the event at a time cannot be lost at it any more, so only the others are at risk of that.
