@@ -64,6 +64,14 @@ def test_a_run_shows_its_table_and_leaves_it(root):
         (("bare", "--shots", "1", "--steps", "3"), "takes no --shots or --steps; it takes --workers"),
         (("made", "--arms", "magic"), "magic is no arm"),
         (("made", "--root", "elsewhere"), "elsewhere/made not found"),
+        (("made", "--arms", "ball,nnunet"), "nnunet needs nnU-Net in an environment of its own"),
+        (("made", "--nnunet-venv", "."), "bin/python is not there"),
+        (("made", "--arms", "rival"), "supervised_suprem_unet_2100.pth from"),
+        (("made", "--rival", "w.pth"), "w.pth has no --rival-kind"),
+        (("made", "--rival", "w.pth", "--rival-kind", "suprem-unet"), "w.pth cannot be read"),
+        (("made", "--arms", "ball", "--rival", "w.pth"), "--rival is for the arm rival, which --arms leaves out"),
+        (("made", "--arms", "ball", "--nnunet-epochs", "2"), "--nnunet-epochs is for the arm nnunet"),
+        (("bare", "--rival-kind", "monai-unet"), "takes no --rival-kind"),
     ],
 )
 def test_what_cannot_be_done_is_said(root, monkeypatch, words, says):

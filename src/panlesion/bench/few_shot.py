@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from panlesion.bench.baselines import FITTERS, Predict
+from panlesion.bench.nnunet import NnUNet, Schedule, fit_nnunet
+from panlesion.bench.rivals import Rival, tune_rival
 from panlesion.bench.rows import claim_folder, fingerprint
 from panlesion.bench.task import Arm, BenchTask
 from panlesion.ct.atomic import replacing
@@ -41,7 +43,8 @@ TRAINED: Mapping[Arm, Moves] = MappingProxyType({Arm.SCRATCH: Moves.ALL, Arm.FRO
 class FewShot:
     """One comparison. `seeds` repetitions, each with its own split by patient, initial weights and batches.
 
-    `arms` None takes the task's own; a shot number of 0 is for arms that need none. `patients` limits those tested on.
+    `arms` None takes the task's own and the rivals there are; a shot number of 0 is for arms that need none. `patients` limits
+    those tested on. nnU-Net trains as many iterations as `finetune` has steps, or `nnunet_epochs` of its own.
     """
 
     shots: tuple[int, ...] = (1, 4, 16)
@@ -50,6 +53,27 @@ class FewShot:
     patients: int | None = None
     development: bool = False
     finetune: Finetune = field(default_factory=Finetune)
+    nnunet: NnUNet | None = None
+    nnunet_epochs: int | None = None
+    rival: Rival | None = None
+
+    def arms_of(self, task: BenchTask) -> tuple[Arm, ...]:
+        """Everything that is compared.
+
+        Raises:
+            ValueError: An arm whose rival is not given.
+        """
+        rivals = {Arm.NNUNET: self.nnunet, Arm.RIVAL: self.rival}
+        if self.arms is None:
+            return (*task.arms, *(arm for arm, one in rivals.items() if one is not None))
+        if missing := [arm.name.lower() for arm in self.arms if arm in rivals and rivals[arm] is None]:
+            raise ValueError(f"arms has {', '.join(missing)}, but the plan has no {' and no '.join(missing)}")
+        return self.arms
+
+    @property
+    def schedule(self) -> Schedule:
+        """How long nnU-Net trains."""
+        return Schedule.of(self.finetune.fit.steps, self.nnunet_epochs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +104,11 @@ class FewShotJob:
         return self.arm, self.shots, self.split.seed
 
     @property
+    def patients(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Those trained on, and those tested on."""
+        return self.split.train[: self.shots], self.split.test
+
+    @property
     def group(self) -> str:
         """Every job is its own group: any worker takes any."""
         return str(self)
@@ -95,10 +124,12 @@ def run_few_shot(
 
     Raises:
         StoreError, ReadError: The task's data are missing or damaged, or `out` holds a comparison of another kind.
+        CheckpointError: The rival's weights cannot be used.
         TrainingError: A fine-tuning failed; the jobs that are done stay.
     """
     cases = task.cases(root)
     claim_folder(out, _settings(task, model, plan))
+    _claim_rivals(task, plan, out)
     splits = _splits(task, cases, plan, out)
     rows = _finished(read_rows(out), splits, cases, out)
     done = {(row.arm, row.shots, row.seed) for row in rows}
@@ -128,7 +159,7 @@ def _splits(task: BenchTask, cases: Sequence[LabelledCT], plan: FewShot, out: Pa
 
 def _jobs(task: BenchTask, plan: FewShot, splits: Sequence[FewShotSplit]) -> Iterator[FewShotJob]:
     for split in splits:
-        for arm in plan.arms or task.arms:
+        for arm in plan.arms_of(task):
             some = {min(shots, len(split.train)) for shots in plan.shots if shots > 0}
             for shots in sorted({Arm.ZERO: {0}, Arm.THRESHOLD: some | {0}}.get(arm, some)):
                 yield FewShotJob(arm=arm, shots=shots, split=split)
@@ -156,35 +187,52 @@ def _rows(bench: _Bench, cases: Sequence[LabelledCT], job: FewShotJob) -> list[R
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        predict = _predictor(bench, cases, job)
+        train, test = ([case for name in names for case in cases if case.patient == name] for names in job.patients)
+        predict = _predictor(bench, train, test, job)
         return [
             Row(
                 arm=job.arm, shots=job.shots, seed=job.split.seed, patient=case.patient, case=case.id,
                 dice=dice(predict(case), case.label.labels > 0),
             )
-            for patient in job.split.test for case in cases if case.patient == patient
+            for case in test
         ]  # fmt: skip
     finally:
         torch.set_num_threads(threads)
 
 
-def _predictor(bench: _Bench, cases: Sequence[LabelledCT], job: FewShotJob) -> Predict:
-    task, plan, arm = bench.task, bench.plan, job.arm
-    train = [case for patient in job.split.train[: job.shots] for case in cases if case.patient == patient]
+def _predictor(bench: _Bench, train: Sequence[LabelledCT], test: Sequence[LabelledCT], job: FewShotJob) -> Predict:
+    arm, plan = job.arm, bench.plan
     if arm in FITTERS:
         return FITTERS[arm](train)
-    tuned = adapted(bench.model, dict.fromkeys(task.classes, None if arm is Arm.SCRATCH else task.start_from))
-    tuned.info = replace(tuned.info, spacing_mm=task.working_mm)
-    if arm is not Arm.ZERO:
-        if arm is Arm.SCRATCH:
-            reset(tuned, job.split.seed)
-        protocol = plan.finetune.starting_anew() if arm is Arm.SCRATCH else plan.finetune
-        config = replace(protocol, moves=TRAINED[arm], fit=replace(protocol.fit, seed=job.split.seed))
-        folder = bench.out / f"run_{arm.name.lower()}_{job.shots}_{job.split.seed}"
-        tuned = finetune_segment(tuned, [_labelled(case, task.working_mm) for case in train], config, folder)
-        shutil.rmtree(folder)
-    tuned.eval()
+    folder = bench.out / f"run_{arm.name.lower()}_{job.shots}_{job.split.seed}"
+    if arm is Arm.NNUNET:
+        assert plan.nnunet is not None
+        masks = fit_nnunet(
+            plan.nnunet, train, test, bench.task.classes, schedule=plan.schedule, seed=job.split.seed, folder=folder
+        )
+        return lambda case: masks[case.id]
+    tuned = _tuned(bench, train, job, folder).eval()
+    shutil.rmtree(folder, ignore_errors=True)
     return lambda case: segment(tuned, case)
+
+
+def _tuned(bench: _Bench, train: Sequence[LabelledCT], job: FewShotJob, folder: Path) -> Model:
+    """The network of an arm, trained on the shots if it is to be."""
+    task, plan, arm, seed = bench.task, bench.plan, job.arm, job.split.seed
+    config = replace(plan.finetune, fit=replace(plan.finetune.fit, seed=seed))
+    if arm is Arm.RIVAL:
+        assert plan.rival is not None
+        rival = plan.rival.model(task.classes, spacing_mm=task.working_mm, seed=seed)
+        return tune_rival(rival, [_labelled(case, task.working_mm) for case in train], config, folder)
+    model = adapted(bench.model, dict.fromkeys(task.classes, None if arm is Arm.SCRATCH else task.start_from))
+    model.info = replace(model.info, spacing_mm=task.working_mm)
+    if arm is Arm.ZERO:
+        return model
+    if arm is Arm.SCRATCH:
+        reset(model, seed)
+        config = config.starting_anew()
+    config = replace(config, moves=TRAINED[arm])
+    return finetune_segment(model, [_labelled(case, task.working_mm) for case in train], config, folder)
 
 
 def _labelled(case: LabelledCT, spacing_mm: float) -> Labelled:
@@ -222,6 +270,17 @@ def _settings(task: BenchTask, model: Model, plan: FewShot) -> dict[str, Any]:
         "spacing_mm": task.working_mm,
         "development": plan.development,
     } | finetune
+
+
+def _claim_rivals(task: BenchTask, plan: FewShot, out: Path) -> None:
+    """See that a rival's rows are of the same rival. In folders of their own: rows of other arms do not depend on these."""
+    arms = plan.arms_of(task)
+    if Arm.NNUNET in arms and plan.nnunet is not None:
+        about = {name: value for name, value in asdict(plan.nnunet).items() if name != "venv"}
+        claim_folder(out / "nnunet", about | asdict(plan.schedule))
+    if Arm.RIVAL in arms and plan.rival is not None:
+        model = plan.rival.model(task.classes, spacing_mm=task.working_mm, seed=0)
+        claim_folder(out / "rival", {"kind": plan.rival.kind, "weights": fingerprint(model)})
 
 
 def read_rows(out: Path) -> list[Row]:

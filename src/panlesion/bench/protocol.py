@@ -57,6 +57,10 @@ class Choices:
     cases: int | None = None
     workers: int | None = None
     development: bool | None = None
+    nnunet_venv: Path | None = None
+    nnunet_epochs: int | None = None
+    rival: Path | None = None
+    rival_kind: str | None = None
 
     def given(self) -> list[str]:
         """Names of what was chosen."""
@@ -90,6 +94,11 @@ class Table:
         return "\n\n".join([f"## {self.title}", table, *self.notes]) + "\n"
 
 
+def option(name: str) -> str:
+    """How a choice is written on the command line."""
+    return f"--{name.replace('_', '-')}"
+
+
 Watch = Callable[[str, int, int], None]
 """Told what is going on, how many parts are done, and how many there are."""
 Runner = Callable[[Asked, Watch], Sequence[Table]]
@@ -115,8 +124,8 @@ class BenchRow:
         """
         refused = [name for name in asked.choices.given() if name not in self.takes]
         if refused:
-            takes = ", ".join(f"--{name}" for name in sorted(self.takes)) or "no choice"
-            raise ValueError(f"{self.id} ({self.protocol}) takes no --{' or --'.join(refused)}; it takes {takes}")
+            takes = ", ".join(option(name) for name in sorted(self.takes)) or "no choice"
+            raise ValueError(f"{self.id} ({self.protocol}) takes no {' or '.join(map(option, refused))}; it takes {takes}")
         if self.data is not None:
             self.data.check(asked.root)
         asked.out.mkdir(parents=True, exist_ok=True)
@@ -126,7 +135,7 @@ class BenchRow:
         return tables
 
     def _page(self, asked: Asked, tables: Iterable[Table]) -> str:
-        chosen = [f"{name} {getattr(asked.choices, name)}" for name in asked.choices.given()]
+        chosen = [f"{name.replace('_', ' ')} {getattr(asked.choices, name)}" for name in asked.choices.given()]
         about = [
             f"Protocol: {self.protocol}.",
             f"Checkpoint: {asked.checkpoint}.",

@@ -25,7 +25,8 @@ LIDC = BenchTask(
     baselines=(Arm.BALL, Arm.THRESHOLD),
     reserved=20,
 )
-FEW_SHOT_CHOICES = frozenset({"shots", "seeds", "steps", "arms", "spacing", "cases", "workers"})
+RIVAL_CHOICES = frozenset({"nnunet_venv", "nnunet_epochs", "rival", "rival_kind"})
+FEW_SHOT_CHOICES = frozenset({"shots", "seeds", "steps", "arms", "spacing", "cases", "workers"}) | RIVAL_CHOICES
 
 STS_DATA = Dataset(
     folders=("sts",),

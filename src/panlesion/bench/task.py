@@ -11,7 +11,7 @@ from panlesion.data.sources.labelled_ct import LabelledCT
 
 
 class Arm(StrEnum):
-    """What is compared: baselines, then the network."""
+    """What is compared: baselines, then the network, then networks of others."""
 
     BALL = "centre ball"
     THRESHOLD = "best threshold"
@@ -19,9 +19,13 @@ class Arm(StrEnum):
     SCRATCH = "scratch"
     FROZEN = "features frozen"
     FINETUNED = "fine-tuned"
+    NNUNET = "nnU-Net"
+    RIVAL = "rival"
 
 
 NETWORK_ARMS = (Arm.ZERO, Arm.SCRATCH, Arm.FROZEN, Arm.FINETUNED)
+RIVAL_ARMS = (Arm.NNUNET, Arm.RIVAL)
+"""What needs something that we do not ship: another environment, or weights of others."""
 
 
 @dataclass(frozen=True, kw_only=True)

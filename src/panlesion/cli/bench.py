@@ -23,12 +23,13 @@ def list_rows() -> None:
     Example: `panlesion bench list`
     """
     need_model_extra("bench")
+    from panlesion.bench.protocol import option
     from panlesion.bench.registry import ROWS
 
     table = Table("id", "what, and how measured", "data below --root", "takes")
     for row in ROWS.values():
         data = f"{', '.join(row.data.folders)}\n{row.data.source}" if row.data else "drawn when run"
-        table.add_row(row.id, f"{row.title}\n{row.protocol}", data, " ".join(f"--{name}" for name in sorted(row.takes)))
+        table.add_row(row.id, f"{row.title}\n{row.protocol}", data, " ".join(map(option, sorted(row.takes))))
     console.print(table)
 
 
@@ -48,13 +49,30 @@ def run(
         typer.Option("--seeds", "--repetitions", min=1, help="Repetitions, each with its own draw.", show_default=OWN),
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Fine-tuning steps.", show_default=OWN)] = None,
-    arms: Annotated[str | None, typer.Option(help="Only these arms, commas between.", show_default="all")] = None,
+    arms: Annotated[
+        str | None, typer.Option(help="Only these arms, commas between.", show_default="all but nnunet, rival")
+    ] = None,
     spacing: Annotated[float | None, typer.Option(help="Spacing in mm the network works at.", show_default=OWN)] = None,
     cases: Annotated[int | None, typer.Option(min=1, help="At most so many patients or scans.", show_default="all")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes, one thread each.", show_default="1")] = None,
     development: Annotated[
         bool, typer.Option("--development", help="On the patients reserved for choices, which are in no result.")
     ] = False,
+    nnunet_venv: Annotated[
+        Path | None,
+        typer.Option(help="Virtual environment that holds nnunetv2; adds the arm nnunet.", show_default="no such arm"),
+    ] = None,
+    nnunet_epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="nnU-Net's own epochs, 250 iterations each.", show_default="as many iterations as --steps"),
+    ] = None,
+    rival: Annotated[
+        Path | None, typer.Option(help="Weights that others pretrained; adds the arm rival.", show_default="no such arm")
+    ] = None,
+    rival_kind: Annotated[
+        str | None,
+        typer.Option(help="What they are: suprem-unet, models-genesis, monai-unet or state-dict.", show_default=False),
+    ] = None,
 ) -> None:
     """Run one row of the task table; an interrupted run goes on with the same command. Leaves `table.md`.
 
@@ -68,7 +86,8 @@ def run(
         raise typer.BadParameter(f"{task!r} is no row of the table; use one of {', '.join(ROWS)}", param_hint="TASK")
     choices = Choices(
         shots=_numbers(shots), seeds=seeds, steps=steps, arms=tuple(arms.split(",")) if arms else None, spacing=spacing,
-        cases=cases, workers=workers, development=development or None,
+        cases=cases, workers=workers, development=development or None, nnunet_venv=nnunet_venv, nnunet_epochs=nnunet_epochs,
+        rival=rival, rival_kind=rival_kind,
     )  # fmt: skip
     asked = Asked(root=root, checkpoint=checkpoint, out=out or Path("bench") / task, choices=choices)
     columns = (

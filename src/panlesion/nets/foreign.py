@@ -85,14 +85,14 @@ class _Out(nn.Module):
 class UNet3D(nn.Module):
     """The 3D U-Net that Models Genesis and SuPreM share, 19 million parameters: four levels, batch norm, ReLU, max pooling."""
 
-    STRIDE = 8
-
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, width: int = 64) -> None:
         super().__init__()
-        self.down_tr64, self.down_tr128 = _Down(1, 64), _Down(64, 128)
-        self.down_tr256, self.down_tr512 = _Down(128, 256), _Down(256, 512)
-        self.up_tr256, self.up_tr128, self.up_tr64 = _Up(512, 256), _Up(256, 128), _Up(128, 64)
-        self.out_tr = _Out(64, classes)
+        # Names say the published channels, 64 to 512, whatever the width.
+        one, two, four, eight = width, 2 * width, 4 * width, 8 * width
+        self.down_tr64, self.down_tr128 = _Down(1, one), _Down(one, two)
+        self.down_tr256, self.down_tr512 = _Down(two, four), _Down(four, eight)
+        self.up_tr256, self.up_tr128, self.up_tr64 = _Up(eight, four), _Up(four, two), _Up(two, one)
+        self.out_tr = _Out(one, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, classes, I, J, K) of `x` (B, 1, I, J, K), whose sides are divisible by 8."""
