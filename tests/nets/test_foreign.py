@@ -129,13 +129,14 @@ def test_a_published_file_fills_all_but_the_head(tmp_path, unet3d, kind, wrap):
 
 
 def test_a_head_follows_the_seed_alone(tmp_path, unet3d):
-    path = saved(tmp_path, unet3d)
+    path, before = saved(tmp_path, unet3d), torch.get_rng_state()
     first, again, other = (
         read_foreign(path, ForeignKind.SUPREM_UNET, CLASSES, spacing_mm=3.0, seed=seed).unet.network.out_tr.final_conv.weight
         for seed in (1, 1, 2)
     )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_monais_unet_is_filled_but_for_its_last_layer(tmp_path):

@@ -211,10 +211,12 @@ def read_foreign(path: Path | str, kind: ForeignKind, classes: Classes, *, spaci
     path, layout = Path(path), LAYOUTS[kind]
     content = unpickled(path)
     found, _ = tensors_in(content, path, wrappers=_WRAPPERS, prefix=_PREFIX)
-    torch.manual_seed(seed)
-    if layout.build is None:
-        return _own(path, found, classes, spacing_mm)
-    network = layout.build(len(classes))
+    # Without a trace in the caller's random numbers.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if layout.build is None:
+            return _own(path, found, classes, spacing_mm)
+        network = layout.build(len(classes))
     _fill(network, found, layout.lose, path, advice=f"{kind} is {layout.title}: get {layout.get}; or say another --rival-kind")
     return Foreign(_info(kind, layout, classes, spacing_mm), network)
 
