@@ -212,6 +212,12 @@ def test_a_file_of_another_kind_is_told_by_what_to_get(tmp_path, unet3d):
         read_foreign(path, ForeignKind.STATE_DICT, CLASSES, spacing_mm=3.0)
 
 
+def test_a_level_without_channels_is_refused_as_such(tmp_path):
+    path = saved(tmp_path, {"encoder.0.0.conv.weight": torch.tensor(1.0), "encoder.1.0.conv.weight": torch.zeros(32)})
+    with pytest.raises(CheckpointError, match=r"have \[0, 32\] channels"):
+        read_foreign(path, ForeignKind.STATE_DICT, CLASSES, spacing_mm=3.0)
+
+
 class Hostile:
     def __reduce__(self):
         return (print, ("ran",))

@@ -245,13 +245,14 @@ def _own(path: Path, found: Mapping[str, Tensor], classes: Classes, spacing_mm: 
 
 def _preset(found: Mapping[str, Tensor], name: str, path: Path) -> Preset:
     """The preset whose levels the file has; the last is not asked, since the public code names it otherwise."""
-    levels = [found[name.format(n)].shape[0] for n in range(len(found)) if name.format(n) in found]
+    sizes = [tuple(found[name.format(n)].shape) for n in range(len(found)) if name.format(n) in found]
+    levels = [size[0] if size else 0 for size in sizes]
     for preset in PRESETS.values():
         if len(levels) >= len(preset.channels) - 1 and levels == list(preset.channels[: len(levels)]):
             return preset
-    sizes = ", ".join(f"{preset.name} {preset.channels}" for preset in PRESETS.values())
+    known = ", ".join(f"{preset.name} {preset.channels}" for preset in PRESETS.values())
     raise CheckpointError(
-        f"{path}: {name.format(0)} and its like have {levels or 'no'} channels; the presets have {sizes}. "
+        f"{path}: {name.format(0)} and its like have {levels or 'no'} channels; the presets have {known}. "
         "Is it a network of another --rival-kind?"
     )
 
