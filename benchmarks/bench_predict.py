@@ -4,11 +4,11 @@
 
 A drawn torso with lesions, 512×512×300 voxels of 0.8×0.8×1.5 mm, is made once and kept in FOLDER. Each side runs in a process
 of its own on the same standardised CT, weights, tile and overlap, and makes class maps on the network's grid. `ours` is what
-commands use, windows beginning at the body's box; `ours_same` has the rivals' windows. Both include choosing the engine, with
-conversion and check; imports count for nobody. `command` reads the CT's file and writes class maps and findings' masks on the
-CT's own grid; with `--restore-all`, MONAI's logits are brought there too, all of them at once (12 GB). CPU seconds say more
-than wall seconds on a machine that does other things. Goals: 5 times faster than the rivals, half their peak memory, Dice
-within 0.005; the whole way in 60 s and 3 GB on two cores.
+commands use, windows beginning at the body's box; `ours_same` has MONAI's windows, and so has `nnunet_same`. Ours include
+choosing the engine, with conversion and check; imports count for nobody. `command` reads the CT's file and writes class maps
+and findings' masks on the CT's own grid; with `--restore-all`, MONAI's logits are brought there too, all of them at once (12
+GB). CPU seconds say more than wall seconds on a machine that does other things. Goals: 5 times faster than the rivals, half
+their peak memory, Dice within 0.005; the whole way in 60 s and 3 GB on two cores.
 """
 
 import argparse
@@ -211,13 +211,13 @@ def run(role: str, given: argparse.Namespace) -> dict[str, Any] | None:
     environment = os.environ | {name: str(given.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
     line = [sys.executable, __file__, str(given.folder), "--role", role, "--overlap", str(given.overlap)]
     line += ["--threads", str(given.threads), "--checkpoint", given.checkpoint, "--engine", given.engine]
-    if role == "nnunet":
+    if role.startswith("nnunet"):
         python = given.nnunet_venv / "bin" / "python" if given.nnunet_venv else None
         if python is None or not python.exists():
-            print("nnunet       skipped: give --nnunet-venv, a virtual environment with nnunetv2 (pip install nnunetv2)")
+            print(f"{role:12} skipped: give --nnunet-venv, a virtual environment with nnunetv2 (pip install nnunetv2)")
             return None
         script = Path(__file__).with_name("nnunet_predictor.py")
-        line = [str(python), str(script), str(given.folder), str(given.overlap), str(given.threads)]
+        line = [str(python), str(script), str(given.folder), str(given.overlap), str(given.threads), role]
         environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[1] / "src")
     subprocess.run(line, check=True, env=environment)
     made: dict[str, Any] = json.loads((given.folder / f"{role}.json").read_text())
@@ -290,14 +290,22 @@ def main() -> None:
         (given.folder / "shape.json").write_text(json.dumps([i, j, k]))
     model = load_model(given.checkpoint)
     prepare(given.folder, model)
-    sides = ["ours", "ours_same", "monai", "nnunet", *["monai_whole"] * given.restore_all, "command"]
+    sides = ["ours", "ours_same", "monai", "nnunet", "nnunet_same", *["monai_whole"] * given.restore_all, "command"]
     made = {side: one for side in sides if (one := run(side, given)) is not None}
-    for mine, side in (("ours", "monai"), ("ours", "nnunet"), ("ours_same", "monai"), ("command", "monai_whole")):
+    rivals = [(mine, side) for mine in ("ours", "ours_same") for side in ("monai", "nnunet")]
+    for mine, side in (*rivals, ("command", "monai_whole")):
         if side in made:
             times, memory = made[side]["cpu_s"] / made[mine]["cpu_s"], made[mine]["peak_gb"] / made[side]["peak_gb"]
             print(f"{mine} against {side}: {times:.1f} times faster (CPU), {memory:.0%} of the peak memory")
     on_standard, on_input = truths(given.folder, model)
-    for mine, side in (("ours_same", "monai"), ("ours", "monai"), ("ours", "nnunet")):
+    compared = (
+        ("ours_same", "monai"),
+        ("ours", "monai"),
+        ("ours_same", "nnunet_same"),
+        ("ours_same", "nnunet"),
+        ("ours", "nnunet"),
+    )
+    for mine, side in compared:
         if side in made:
             compare(given, model, mine, side, on_standard)
     whole = scores(dict(np.load(given.folder / "command.npz")), on_input, model)

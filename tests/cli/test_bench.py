@@ -133,6 +133,14 @@ def test_a_run_shows_its_table_and_leaves_it(root):
         (("--suite", "everything"), "there is local"),
         (("made", "--suite", "local"), "has rows and settings of its own"),
         (("--suite", "local", "--steps", "3"), "give --workers alone"),
+        (("made", "--arms", "ball,nnunet"), "nnunet needs nnU-Net in an environment of its own"),
+        (("made", "--nnunet-venv", "."), "bin/python is not there"),
+        (("made", "--arms", "rival"), "supervised_suprem_unet_2100.pth from"),
+        (("made", "--rival", "w.pth"), "w.pth has no --rival-kind"),
+        (("made", "--rival", "w.pth", "--rival-kind", "suprem-unet"), "w.pth cannot be read"),
+        (("made", "--arms", "ball", "--rival", "w.pth"), "--rival is for the arm rival, which --arms leaves out"),
+        (("made", "--arms", "ball", "--nnunet-epochs", "2"), "--nnunet-epochs is for the arm nnunet"),
+        (("bare", "--rival-kind", "monai-unet"), "takes no --rival-kind"),
     ],
 )
 def test_what_cannot_be_done_is_said(root, monkeypatch, words, says):

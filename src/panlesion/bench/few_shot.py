@@ -22,6 +22,8 @@ from scipy import ndimage
 
 from panlesion.bench.baselines import FITTERS, Predict
 from panlesion.bench.case_store import CaseStore, StoredCase, fill, resampled, written
+from panlesion.bench.nnunet import NnUNet, Schedule, fit_nnunet
+from panlesion.bench.rivals import Rival, tune_rival
 from panlesion.bench.rows import claim_folder, fingerprint
 from panlesion.bench.task import Arm, BenchTask
 from panlesion.bench.transfer import tuned_on_related
@@ -49,8 +51,9 @@ TRAINED: Mapping[Arm, Moves] = MappingProxyType(
 class FewShot:
     """One comparison. `seeds` repetitions, each with its own split by patient, initial weights and batches.
 
-    `arms` None takes the task's own; a shot number of 0 is for arms that need none. `patients` limits those tested on.
-    `cross_validated` makes the repetitions folds, each trained on all patients of the others: `shots` has no say then.
+    `arms` None takes the task's own and the rivals there are; a shot number of 0 is for arms that need none. `patients` limits
+    those tested on. `cross_validated` makes the repetitions folds, each trained on all patients of the others: `shots` has no
+    say then. nnU-Net trains as many iterations as `finetune` has steps, or `nnunet_epochs` of its own.
     """
 
     shots: tuple[int, ...] = (1, 4, 16)
@@ -60,6 +63,27 @@ class FewShot:
     patients: int | None = None
     development: bool = False
     finetune: Finetune = field(default_factory=Finetune)
+    nnunet: NnUNet | None = None
+    nnunet_epochs: int | None = None
+    rival: Rival | None = None
+
+    def arms_of(self, task: BenchTask) -> tuple[Arm, ...]:
+        """Everything that is compared.
+
+        Raises:
+            ValueError: An arm whose rival is not given.
+        """
+        rivals = {Arm.NNUNET: self.nnunet, Arm.RIVAL: self.rival}
+        if self.arms is None:
+            return (*task.arms, *(arm for arm, one in rivals.items() if one is not None))
+        if missing := [arm.name.lower() for arm in self.arms if arm in rivals and rivals[arm] is None]:
+            raise ValueError(f"arms has {', '.join(missing)}, but the plan has no {' and no '.join(missing)}")
+        return self.arms
+
+    @property
+    def schedule(self) -> Schedule:
+        """How long nnU-Net trains."""
+        return Schedule.of(self.finetune.fit.steps, self.nnunet_epochs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +114,11 @@ class FewShotJob:
         return self.arm, self.shots, self.split.seed
 
     @property
+    def patients(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Those trained on, and those tested on."""
+        return self.split.train[: self.shots], self.split.test
+
+    @property
     def group(self) -> str:
         """Every job is its own group: any worker takes any."""
         return str(self)
@@ -106,9 +135,11 @@ def run_few_shot(
 
     Raises:
         StoreError, ReadError: The task's data are missing or damaged, or `out` holds a comparison of another kind.
+        CheckpointError: The rival's weights cannot be used.
         TrainingError: A fine-tuning failed; the jobs that are done stay.
     """
     claim_folder(out, _settings(task, model, plan))
+    _claim_rivals(task, plan, out)
     stored, working = stored_cases(task, root, out, watch)
     splits = _splits(task, stored.entries, plan, out)
     rows = _finished(read_rows(out), splits, stored.entries, out)
@@ -167,7 +198,7 @@ def _splits(task: BenchTask, cases: Sequence[StoredCase], plan: FewShot, out: Pa
 
 def _jobs(task: BenchTask, plan: FewShot, splits: Sequence[FewShotSplit]) -> Iterator[FewShotJob]:
     for split in splits:
-        for arm in plan.arms or task.arms:
+        for arm in plan.arms_of(task):
             some = {ALL} if plan.cross_validated else {min(shots, len(split.train)) for shots in plan.shots if shots > 0}
             none_too = {Arm.ZERO: {0}, Arm.THRESHOLD: some | {0}, Arm.TRANSFERRED: some | {0}}
             for shots in sorted(none_too.get(arm, some)):
@@ -197,38 +228,56 @@ def _rows(bench: _Bench, job: FewShotJob) -> list[Row]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        predict = _predictor(bench, job)
+        test = list(bench.stored.of(job.split.test))
+        predict = _predictor(bench, test, job)
         return [
             Row(
                 arm=job.arm, shots=job.shots, seed=job.split.seed, patient=case.patient, case=case.id,
                 dice=dice(predict(case), case.label.labels > 0),
             )
-            for case in bench.stored.of(job.split.test)
+            for case in test
         ]  # fmt: skip
     finally:
         torch.set_num_threads(threads)
 
 
-def _predictor(bench: _Bench, job: FewShotJob) -> Predict:
-    task, plan, arm = bench.task, bench.plan, job.arm
-    shown = job.split.train[: job.shots]
+def _predictor(bench: _Bench, test: Sequence[LabelledCT], job: FewShotJob) -> Predict:
+    arm, plan, shown = job.arm, bench.plan, job.split.train[: job.shots]
     if arm in FITTERS:
         return FITTERS[arm](list(bench.stored.of(shown)))
-    if arm is Arm.TRANSFERRED:
-        tuned = adapted(_related_model(bench, job), {name: name for name in task.classes})
-    else:
-        tuned = adapted(bench.model, dict.fromkeys(task.classes, None if arm is Arm.SCRATCH else task.start_from))
-    tuned.info = replace(tuned.info, spacing_mm=task.working_mm)
-    if shown and arm is not Arm.ZERO:
-        if arm is Arm.SCRATCH:
-            reset(tuned, job.split.seed)
-        protocol = plan.finetune.starting_anew() if arm is Arm.SCRATCH else plan.finetune
-        config = replace(protocol, moves=TRAINED[arm], fit=replace(protocol.fit, seed=job.split.seed))
-        folder = bench.out / f"run_{arm.name.lower()}_{job.shots}_{job.split.seed}"
-        tuned = finetune_segment(tuned, [_labelled(case) for case in bench.working.of(shown)], config, folder)
-        shutil.rmtree(folder)
-    tuned.eval()
+    folder = bench.out / f"run_{arm.name.lower()}_{job.shots}_{job.split.seed}"
+    if arm is Arm.NNUNET:
+        assert plan.nnunet is not None
+        train = list(bench.stored.of(shown))
+        masks = fit_nnunet(
+            plan.nnunet, train, test, bench.task.classes, schedule=plan.schedule, seed=job.split.seed, folder=folder
+        )
+        return lambda case: masks[case.id]
+    tuned = _tuned(bench, shown, job, folder).eval()
+    shutil.rmtree(folder, ignore_errors=True)
     return lambda case: segment(tuned, case)
+
+
+def _tuned(bench: _Bench, shown: Sequence[str], job: FewShotJob, folder: Path) -> Model:
+    """The network of an arm, trained on the shots if it is to be."""
+    task, plan, arm, seed = bench.task, bench.plan, job.arm, job.split.seed
+    config = replace(plan.finetune, fit=replace(plan.finetune.fit, seed=seed))
+    cases = [_labelled(case) for case in bench.working.of(shown)] if arm is not Arm.ZERO else []
+    if arm is Arm.RIVAL:
+        assert plan.rival is not None
+        rival = plan.rival.model(task.classes, spacing_mm=task.working_mm, seed=seed)
+        return tune_rival(rival, cases, config, folder)
+    if arm is Arm.TRANSFERRED:
+        model = adapted(_related_model(bench, job), {name: name for name in task.classes})
+    else:
+        model = adapted(bench.model, dict.fromkeys(task.classes, None if arm is Arm.SCRATCH else task.start_from))
+    model.info = replace(model.info, spacing_mm=task.working_mm)
+    if not cases:
+        return model
+    if arm is Arm.SCRATCH:
+        reset(model, seed)
+        config = config.starting_anew()
+    return finetune_segment(model, cases, replace(config, moves=TRAINED[arm]), folder)
 
 
 def _related_model(bench: _Bench, job: FewShotJob) -> Model:
@@ -276,6 +325,17 @@ def _settings(task: BenchTask, model: Model, plan: FewShot) -> dict[str, Any]:
         "spacing_mm": task.working_mm,
         "development": plan.development,
     } | folds | finetune  # fmt: skip
+
+
+def _claim_rivals(task: BenchTask, plan: FewShot, out: Path) -> None:
+    """See that a rival's rows are of the same rival. In folders of their own: rows of other arms do not depend on these."""
+    arms = plan.arms_of(task)
+    if Arm.NNUNET in arms and plan.nnunet is not None:
+        about = {name: value for name, value in asdict(plan.nnunet).items() if name != "venv"}
+        claim_folder(out / "nnunet", about | asdict(plan.schedule))
+    if Arm.RIVAL in arms and plan.rival is not None:
+        model = plan.rival.model(task.classes, spacing_mm=task.working_mm, seed=0)
+        claim_folder(out / "rival", {"kind": plan.rival.kind, "weights": fingerprint(model)})
 
 
 def read_rows(out: Path) -> list[Row]:

@@ -4,11 +4,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from panlesion.bench.few_shot import ALL, FewShot, Row, run_few_shot
-from panlesion.bench.protocol import Asked, Table, Watch, parsed_arms
+from panlesion.bench.nnunet import NnUNet
+from panlesion.bench.protocol import Asked, Choices, Table, Watch, option, parsed_arms
+from panlesion.bench.rivals import Rival
 from panlesion.bench.scores import DIFFERENCE, Score, scored
-from panlesion.bench.task import Arm, BenchTask
+from panlesion.bench.task import RIVAL_ARMS, Arm, BenchTask
 from panlesion.measure.resampling import Interval, bootstrap_mean
 from panlesion.nets.checkpoint import load_model
+
+_NEEDS = {Arm.NNUNET: ("nnunet_venv", "nnunet_epochs"), Arm.RIVAL: ("rival", "rival_kind")}
 
 
 def summary(rows: Sequence[Row]) -> list[tuple[Arm, int, Interval]]:
@@ -38,6 +42,7 @@ def run_task(task: BenchTask, asked: Asked, watch: Watch, *, plan: FewShot | Non
 
     Raises:
         ValueError: A choice out of its range.
+        MissingExtraError: An arm's rival is not there; the message says how to get it.
         PanlesionError: As `run_few_shot`, or the checkpoint cannot be read.
     """
     chosen, plan = asked.choices, plan or FewShot()
@@ -46,7 +51,7 @@ def run_task(task: BenchTask, asked: Asked, watch: Watch, *, plan: FewShot | Non
             raise ValueError(f"spacing is {chosen.spacing}; it must be a positive number of mm")
         task = task.at(chosen.spacing)
     if chosen.arms is not None:
-        plan = replace(plan, arms=parsed_arms(chosen.arms, task.arms))
+        plan = replace(plan, arms=parsed_arms(chosen.arms, (*task.arms, *RIVAL_ARMS)))
     if chosen.shots is not None:
         if not chosen.shots or min(chosen.shots) < 0:
             raise ValueError(f"shots are {chosen.shots}; they must be numbers of patients, 0 or more")
@@ -54,6 +59,7 @@ def run_task(task: BenchTask, asked: Asked, watch: Watch, *, plan: FewShot | Non
     if chosen.steps is not None:
         plan = replace(plan, finetune=replace(plan.finetune, fit=replace(plan.finetune.fit, steps=chosen.steps)))
     plan = replace(plan, seeds=chosen.seeds or plan.seeds, patients=chosen.cases, development=bool(chosen.development))
+    plan = _with_rivals(plan, chosen)
     model = load_model(asked.checkpoint)
     rows = run_few_shot(task, asked.root, model, plan, asked.out, workers=chosen.workers or 1, watch=watch)
     return few_shot_tables(task, rows)
@@ -62,6 +68,21 @@ def run_task(task: BenchTask, asked: Asked, watch: Watch, *, plan: FewShot | Non
 def shown_shots(shots: int) -> str:
     """A number of shots as it is written."""
     return "all" if shots == ALL else str(shots)
+
+
+def _with_rivals(plan: FewShot, chosen: Choices) -> FewShot:
+    """The plan with the rivals that are named or given; naming one of `--arms` and what it needs belong together."""
+    for arm, names in _NEEDS.items():
+        given = [option(name) for name in names if getattr(chosen, name) is not None]
+        if given and plan.arms is not None and arm not in plan.arms:
+            raise ValueError(f"{' and '.join(given)} is for the arm {arm.name.lower()}, which --arms leaves out; add it there")
+        if not given and arm not in (plan.arms or ()):
+            continue
+        if arm is Arm.NNUNET:
+            plan = replace(plan, nnunet=NnUNet.found_in(chosen.nnunet_venv), nnunet_epochs=chosen.nnunet_epochs)
+        else:
+            plan = replace(plan, rival=Rival.named(chosen.rival, chosen.rival_kind))
+    return plan
 
 
 def few_shot_tables(task: BenchTask, rows: Sequence[Row]) -> list[Table]:
@@ -77,13 +98,13 @@ def few_shot_tables(task: BenchTask, rows: Sequence[Row]) -> list[Table]:
         notes=(f"Intervals resample patients (n), values of one averaged first. Cases: {len({row.case for row in rows})}.",),
         scores=tuple(_score(task, "dice", str(arm), shots, one, repetitions[arm, shots]) for arm, shots, one in found),
     )
-    at = {arm: {row.shots for row in rows if row.arm is arm} for arm in task.arms}
+    at = {arm: {row.shots for row in rows if row.arm is arm} for arm in Arm}
     gains = [
         (arm, over, shots, gain(rows, arm, over, shots))
         for arm in (Arm.FINETUNED, Arm.TRANSFERRED)
-        for over in task.arms
+        for over in Arm
         if over not in (arm, Arm.TRANSFERRED)
-        for shots in sorted(at.get(arm, set()) & at[over])
+        for shots in sorted(at[arm] & at[over])
     ]
     if not gains:
         return [scores]

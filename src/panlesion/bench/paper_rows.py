@@ -21,7 +21,8 @@ SHOTS = (1, 2, 4, 8, 16)
 FOLDS, FOLD_STEPS = 5, 1000
 """Fine-tuning steps of a fold, ours: the paper's are 500 × 250, some 4,000 core hours of a CPU for a row."""
 
-FEW_SHOT_CHOICES = frozenset({"shots", "seeds", "steps", "arms", "spacing", "cases", "workers"})
+RIVAL_CHOICES = frozenset({"nnunet_venv", "nnunet_epochs", "rival", "rival_kind"})
+FEW_SHOT_CHOICES = frozenset({"shots", "seeds", "steps", "arms", "spacing", "cases", "workers"}) | RIVAL_CHOICES
 FOLD_CHOICES = FEW_SHOT_CHOICES - {"shots", "seeds"}
 
 

@@ -76,6 +76,10 @@ class Choices:
     cases: int | None = None
     workers: int | None = None
     development: bool | None = None
+    nnunet_venv: Path | None = None
+    nnunet_epochs: int | None = None
+    rival: Path | None = None
+    rival_kind: str | None = None
 
     def given(self) -> list[str]:
         """Names of what was chosen."""
@@ -108,6 +112,11 @@ class Table:
         lines = [self.header, tuple("---" for _ in self.header), *self.rows]
         table = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
         return "\n\n".join([f"## {self.title}", table, *self.notes]) + "\n"
+
+
+def option(name: str) -> str:
+    """How a choice is written on the command line."""
+    return f"--{name.replace('_', '-')}"
 
 
 Watch = Callable[[str, int, int], None]
@@ -162,8 +171,8 @@ class BenchRow:
         """
         refused = [name for name in asked.choices.given() if name not in self.takes]
         if refused:
-            takes = ", ".join(f"--{name}" for name in sorted(self.takes)) or "no choice"
-            raise ValueError(f"{self.id} ({self.protocol}) takes no --{' or --'.join(refused)}; it takes {takes}")
+            takes = ", ".join(option(name) for name in sorted(self.takes)) or "no choice"
+            raise ValueError(f"{self.id} ({self.protocol}) takes no {' or '.join(map(option, refused))}; it takes {takes}")
         if self.data is not None:
             self.data.check(asked.root)
 
@@ -180,7 +189,7 @@ class BenchRow:
         return next((path for folder in folders if (path := root / folder / STAND_IN).exists()), None)
 
     def _page(self, asked: Asked, tables: Iterable[Table]) -> str:
-        chosen = [f"{name} {getattr(asked.choices, name)}" for name in asked.choices.given()]
+        chosen = [f"{name.replace('_', ' ')} {getattr(asked.choices, name)}" for name in asked.choices.given()]
         about = [
             f"Protocol: {self.protocol}.",
             f"Checkpoint: {asked.checkpoint}.",

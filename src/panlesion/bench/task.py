@@ -15,7 +15,7 @@ from panlesion.errors import StoreError
 
 
 class Arm(StrEnum):
-    """What is compared: baselines, then the network."""
+    """What is compared: baselines, then the network, then networks of others."""
 
     BALL = "centre ball"
     THRESHOLD = "best threshold"
@@ -24,6 +24,8 @@ class Arm(StrEnum):
     FROZEN = "features frozen"
     FINETUNED = "fine-tuned"
     TRANSFERRED = "tuned on the related task first"
+    NNUNET = "nnU-Net"
+    RIVAL = "rival"
 
 
 class HasPatient(Protocol):
@@ -34,6 +36,8 @@ class HasPatient(Protocol):
 
 
 NETWORK_ARMS = (Arm.ZERO, Arm.SCRATCH, Arm.FROZEN, Arm.FINETUNED)
+RIVAL_ARMS = (Arm.NNUNET, Arm.RIVAL)
+"""What needs something that we do not ship: another environment, or weights of others."""
 
 
 @dataclass(frozen=True, kw_only=True)

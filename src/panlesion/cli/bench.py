@@ -60,7 +60,9 @@ def run(
         typer.Option("--seeds", "--repetitions", min=1, help="Repetitions, each with its own draw.", show_default=OWN),
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Fine-tuning steps.", show_default=OWN)] = None,
-    arms: Annotated[str | None, typer.Option(help="Only these arms, commas between.", show_default="all")] = None,
+    arms: Annotated[
+        str | None, typer.Option(help="Only these arms, commas between.", show_default="all but nnunet, rival")
+    ] = None,
     spacing: Annotated[float | None, typer.Option(help="Spacing in mm the network works at.", show_default=OWN)] = None,
     cases: Annotated[int | None, typer.Option(min=1, help="At most so many patients or scans.", show_default="all")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes, one thread each.", show_default="1")] = None,
@@ -72,6 +74,21 @@ def run(
     ] = None,
     minutes: Annotated[float, typer.Option(min=0, help="Of a suite: after so long no further row is started.")] = 60.0,
     results: Annotated[Path | None, typer.Option(help="Of a suite: another place for its page of results.")] = None,
+    nnunet_venv: Annotated[
+        Path | None,
+        typer.Option(help="Virtual environment that holds nnunetv2; adds the arm nnunet.", show_default="no such arm"),
+    ] = None,
+    nnunet_epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="nnU-Net's own epochs, 250 iterations each.", show_default="as many iterations as --steps"),
+    ] = None,
+    rival: Annotated[
+        Path | None, typer.Option(help="Weights that others pretrained; adds the arm rival.", show_default="no such arm")
+    ] = None,
+    rival_kind: Annotated[
+        str | None,
+        typer.Option(help="What they are: suprem-unet, models-genesis, monai-unet or state-dict.", show_default=False),
+    ] = None,
 ) -> None:
     """Run one row of the task table, or a suite; an interrupted run goes on with the same command. Leaves `table.md`.
 
@@ -83,7 +100,8 @@ def run(
 
     choices = Choices(
         shots=_numbers(shots), seeds=seeds, steps=steps, arms=tuple(arms.split(",")) if arms else None, spacing=spacing,
-        cases=cases, workers=workers, development=development or None,
+        cases=cases, workers=workers, development=development or None, nnunet_venv=nnunet_venv, nnunet_epochs=nnunet_epochs,
+        rival=rival, rival_kind=rival_kind,
     )  # fmt: skip
     if suite is not None:
         if task is not None or [name for name in choices.given() if name != "workers"]:

@@ -4,15 +4,11 @@ The published files occur as a flat state dict, as `{"network_weights": …}` an
 prefixes that data parallelism and compilation leave behind. Which name of theirs is which of ours is a rule (`official_name`).
 """
 
-import pickle
-import re
-import zipfile
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,6 +19,7 @@ from panlesion.nets.classes import Classes, ClassGroup, pan_tumour_classes
 from panlesion.nets.heads import Head
 from panlesion.nets.model import Model, ModelInfo
 from panlesion.nets.preset import Preset, preset_of
+from panlesion.nets.state_file import check_fit, check_numbers, owned, tensors_in, unpickled
 
 CLASSIFIER = "classifier"
 """What the published classifier's `head` is called among a model's heads."""
@@ -31,8 +28,6 @@ SPACING_MM, PATCH_VOXELS = 1.0, 96
 
 _FIRST_CONV = "conv_blocks_context.0.blocks.0.conv.weight"
 _SEGMENTATION, _HEAD = "seg_outputs", "head"
-_PREFIX = re.compile(r"^(?:module\.|_orig_mod\.)+")
-_SHOWN = 6
 
 
 class OfficialForm(StrEnum):
@@ -96,7 +91,7 @@ def read_official(
     """
     path = Path(path)
     size = preset_of(preset) if isinstance(preset, str) else preset
-    found, form = _weights(_unpickled(path), path)
+    found, form = _weights(unpickled(path), path)
     kept = {name: tensor for name, tensor in found.items() if not _named(name, lose)}
     if in_channels is not None:
         kept = _repeated(kept, in_channels, path)
@@ -128,59 +123,10 @@ def write_official(path: Path | str, model: Model, *, form: OfficialForm = Offic
         torch.save(weights if form is OfficialForm.FLAT else {form.value: weights}, stream)
 
 
-def _unpickled(path: Path) -> Any:
-    """What a file of `torch.save` holds, tensors and plain containers only."""
-    numpy_scalars = [
-        # nnU-Net keeps its loss curves beside the weights, as NumPy scalars: data, no code.
-        np._core.multiarray.scalar,  # type: ignore[attr-defined]
-        (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),  # type: ignore[attr-defined]
-        np.dtype,
-        *(type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i4", "i8", "u1", "?")),
-    ]
-    try:
-        with path.open("rb") as stream:
-            packed = stream.read(2) == b"PK"
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
-    damaged = f"{path} is truncated or damaged, or was not written by torch.save; download or export it again"
-    if packed and not zipfile.is_zipfile(path):
-        raise CheckpointError(damaged)
-    try:
-        with torch.serialization.safe_globals(numpy_scalars):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        # The name of a function, where there is one, tells a hostile file from a damaged one.
-        if (culprit := re.search(r"[Uu]nsupported (?:global|class)[^\n]*|GLOBAL [\w.]+", str(error))) is None:
-            raise CheckpointError(f"{damaged} ({str(error).splitlines()[0]})") from error
-        raise CheckpointError(
-            f"{path} would run code when it is read ({culprit[0].strip()}); weights hold tensors and plain containers only. "
-            "Do not open it with anything else; get the file from its publisher"
-        ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError, OSError) as error:
-        raise CheckpointError(f"{damaged} ({str(error).splitlines()[0] if str(error) else type(error).__name__})") from error
-
-
 def _weights(content: Any, path: Path) -> tuple[dict[str, Tensor], OfficialForm]:
     """The tensors of any published form by their names without prefixes."""
-    if not isinstance(content, Mapping):
-        raise CheckpointError(f"{path} holds a {type(content).__name__}; it must hold a state dict, bare or wrapped")
-    wrappers = [form for form in (OfficialForm.NETWORK_WEIGHTS, OfficialForm.STATE_DICT) if form.value in content]
-    if len(wrappers) > 1:
-        raise CheckpointError(f"{path} holds both {' and '.join(wrappers)}; it must hold one of them. Save that one alone")
-    form = wrappers[0] if wrappers else OfficialForm.FLAT
-    inner = content[form.value] if wrappers else content
-    if not isinstance(inner, Mapping) or not inner:
-        raise CheckpointError(f"{path}: {form.value} is no state dict, or an empty one")
-    odd = [str(name) for name, value in inner.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
-    if odd:
-        raise CheckpointError(f"{path}: {_listed(odd)} in {form.value} are no tensors; it must hold nothing else")
-    found: dict[str, Tensor] = {}
-    for name, tensor in inner.items():
-        bare = _PREFIX.sub("", name)
-        if bare in found:
-            raise CheckpointError(f"{path}: {bare} is there twice, with and without a prefix; keep one of them")
-        found[bare] = tensor
-    return found, form
+    found, wrapper = tensors_in(content, path, wrappers=(OfficialForm.NETWORK_WEIGHTS, OfficialForm.STATE_DICT))
+    return found, OfficialForm(wrapper or OfficialForm.FLAT)
 
 
 def _named(name: str, lose: Sequence[str]) -> bool:
@@ -220,11 +166,10 @@ def _filled(info: ModelInfo, weights: Mapping[str, Tensor], lose: Sequence[str],
         model = Model(info, _heads(info, outputs))
     expected = {official_name(ours, info.preset): (ours, tensor) for ours, tensor in model.state_dict().items()}
     wanted = {name: pair for name, pair in expected.items() if name is not None and not _named(name, lose)}
-    _compare({name: tuple(tensor.shape) for name, (_, tensor) in wanted.items()}, weights, path)
-    for name, tensor in weights.items():
-        if not tensor.is_floating_point() or not bool(torch.isfinite(tensor).all()):
-            raise CheckpointError(f"{path}: {name} holds numbers that are not finite or not real; the file is damaged")
-    ready = _owned({ours: weights[name] for name, (ours, _) in wanted.items()})
+    shapes = {name: tuple(tensor.shape) for name, (_, tensor) in wanted.items()}
+    check_fit(shapes, weights, path, advice="Choose another preset, or say with lose=(…) what may be lost")
+    check_numbers(weights, path)
+    ready = owned({ours: weights[name] for name, (ours, _) in wanted.items()})
     if len(wanted) < len(expected):
         model = Model(info, _heads(info, outputs))
         ready = {**model.state_dict(), **ready}
@@ -232,41 +177,5 @@ def _filled(info: ModelInfo, weights: Mapping[str, Tensor], lose: Sequence[str],
     return model
 
 
-def _owned(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """As float32, each with memory of its own: training must not change two parameters where a file stored one twice."""
-    owned, seen = {}, set()
-    for name, tensor in weights.items():
-        single = tensor.detach().to(torch.float32).contiguous()
-        alone = single.untyped_storage().nbytes() == single.nbytes and single.data_ptr() not in seen
-        owned[name] = single if alone else single.clone()
-        seen.add(single.data_ptr())
-    return owned
-
-
 def _heads(info: ModelInfo, outputs: int | None) -> dict[str, nn.Module]:
     return {} if outputs is None else {CLASSIFIER: Head(info.preset.feature_size, outputs)}
-
-
-def _compare(expected: Mapping[str, tuple[int, ...]], weights: Mapping[str, Tensor], path: Path) -> None:
-    """Refuse what differs, all of it in one message."""
-    missing = [name for name in expected if name not in weights]
-    unexpected = [name for name in weights if name not in expected]
-    shapes = [
-        f"{name} is {tuple(weights[name].shape)}, not {shape}"
-        for name, shape in expected.items()
-        if name in weights and tuple(weights[name].shape) != shape
-    ]
-    said = [
-        f"{len(names)} {what}: {_listed(names)}"
-        for what, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", shapes))
-        if names
-    ]
-    if said:
-        raise CheckpointError(
-            f"{path} does not fit the network: {'; '.join(said)}. Choose another preset, or say with lose=(…) what may be lost"
-        )
-
-
-def _listed(names: Sequence[str]) -> str:
-    rest = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
