@@ -34,3 +34,12 @@ def paired_cases(_root, *, spacing_mm):
 
 
 PAIRS = replace(TASK, id="pairs", read=paired_cases)
+
+
+def dark_cases(_root, *, spacing_mm):
+    """The same patients seen with another scanner: what was bright is dark."""
+    for case in made_cases(_root, spacing_mm=spacing_mm):
+        yield replace(case, ct=Volume(hu=(-case.ct.hu).astype(np.int16), grid=case.ct.grid))
+
+
+DARK = replace(TASK, id="dark", read=dark_cases, related=TASK)

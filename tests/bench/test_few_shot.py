@@ -8,7 +8,7 @@ import torch
 from few_shot_made import PAIRS, TASK, made_cases
 from runs_made import TINY, tiny_fit
 
-from panlesion.bench.few_shot import FewShot, Row, read_rows, run_few_shot, segment
+from panlesion.bench.few_shot import ALL, FewShot, Row, read_rows, run_few_shot, segment
 from panlesion.bench.registry import STS
 from panlesion.bench.task import Arm
 from panlesion.ct.volume import Volume
@@ -152,6 +152,31 @@ def test_a_job_that_fails_ends_the_comparison_with_its_name_and_keeps_what_is_do
     with pytest.raises(TrainingError, match="fine-tuned, 1 shots, repetition 1"):
         run_few_shot(TASK, tmp_path, model, broken, tmp_path)
     assert {row.arm for row in read_rows(tmp_path)} == {Arm.BALL}
+
+
+def test_folds_train_on_all_the_others_and_test_every_case_once(model, tmp_path):
+    folds = plan(seeds=3, cross_validated=True, arms=(Arm.BALL, Arm.ZERO, Arm.FINETUNED))
+    rows = run_few_shot(PAIRS, tmp_path, model, folds, tmp_path)
+    for arm, shots in ((Arm.BALL, ALL), (Arm.ZERO, 0), (Arm.FINETUNED, ALL)):
+        mine = [row for row in rows if row.arm is arm]
+        assert sorted(row.case for row in mine) == sorted(case.id for case in PAIRS.cases(tmp_path))
+        assert {row.shots for row in mine} == {shots}
+    with pytest.raises(StoreError, match="another folds"):
+        run_few_shot(PAIRS, tmp_path, model, plan(arms=(Arm.BALL,)), tmp_path)
+
+
+def test_cases_are_read_once_for_all_jobs_and_runs(model, tmp_path):
+    reads = []
+
+    def counted(root, *, spacing_mm):
+        for case in made_cases(root, spacing_mm=spacing_mm):
+            reads.append(case.id)
+            yield case
+
+    task = replace(TASK, read=counted)
+    run_few_shot(task, tmp_path, model, plan(arms=(Arm.BALL, Arm.ZERO)), tmp_path)
+    run_few_shot(task, tmp_path, model, plan(arms=(Arm.BALL, Arm.ZERO, Arm.THRESHOLD)), tmp_path)
+    assert reads == [f"case_{n}" for n in range(6)]
 
 
 @pytest.mark.realdata

@@ -110,6 +110,10 @@ def test_the_table_counts_what_the_readers_said_and_leaves_the_middle_to_the_ran
     assert (second["accuracy"], second["AUC"][:5], second["who answers"]) == ("-", "0.000", "volume alone")
     backwards = results([replace(one, evidence=-one.evidence, said=not one.said) for one in right])
     assert backwards.rows[0][3].startswith("0.000")
+    scores = {(one.arm, one.metric): (one.value, one.n) for one in table.scores}
+    assert scores[first["who answers"], f"accuracy ({MARGIN.title})"] == (1.0, 5)
+    assert scores["volume alone", f"auc ({MARGIN.title})"] == (0.0, 5)
+    assert [one.truth for one in table.said].count(True) == 2 * 2  # two nodules, two methods
 
 
 def tiny(head):

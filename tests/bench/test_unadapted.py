@@ -36,11 +36,17 @@ def test_phantoms_are_counted_as_asked_and_shown(asked, monkeypatch):
     by_type = {row[0]: dict(zip(whole.header, row, strict=True)) for row in whole.rows}
     assert by_type["liver tumour"]["Dice, right type"].startswith("0.91")
     assert by_type["liver cyst"]["Dice, right type"].startswith("0.00")
-    free, curve = tables[-2:]
+    free, curve, worth = tables[-3:]
+    assert worth.title.startswith("What a finding's probability") and (asked.out / "reliability.png").is_file()
     assert (free.title, free.rows[0][1]) == ("Lesion-free scans", "5")
     assert [row[0] for row in curve.rows] == ["0.125", "0.25", "0.5", "1", "2", "4", "8"]
     assert "15 lesions" in curve.notes[0]
     assert (asked.out / "lesions.png").exists()
+    scores = {(one.arm, one.metric): one for one in whole.scores}
+    every = scores["argmax", "sensitivity (all types)"]
+    assert (every.value, every.n, every.unit) == (1.0, 15, "scans")
+    assert scores["argmax", "dice (liver_tumor)"].n == 1
+    assert (scores["argmax", "scans with none"].value, scores["argmax", "scans with none"].n) == (0.0, 5)
 
 
 def test_real_scans_have_a_line_each_and_their_findings(asked, monkeypatch):
@@ -58,6 +64,9 @@ def test_real_scans_have_a_line_each_and_their_findings(asked, monkeypatch):
     assert whole.rows[0][:2] == ("acrin_001", "none known")
     assert findings.rows[0][1] == "lung_tumor"
     assert "no interval" in whole.notes[0]
+    assert [(one.metric, one.value, one.low, one.high, one.n) for one in whole.scores] == [
+        ("false positives (acrin_001)", 1.0, 1.0, 1.0, 1)
+    ]
 
 
 def test_attributes_want_a_head_and_take_the_number_of_bodies(asked, monkeypatch):
@@ -75,3 +84,7 @@ def test_attributes_want_a_head_and_take_the_number_of_bodies(asked, monkeypatch
     (table,) = unadapted.run_synthetic_attributes(asked, lambda *_: None)
     assert (plans[0].test_bodies, plans[0].train_bodies) == (1, 2)
     assert [row[3][:5] for row in table.rows] == ["1.000", "0.000"]
+    assert [(one.metric, one.value) for one in table.scores] == [
+        ("accuracy (density)", 1.0), ("balanced accuracy (density)", 1.0), ("accuracy (density)", 0.0),
+        ("balanced accuracy (density)", 0.0),
+    ]  # fmt: skip

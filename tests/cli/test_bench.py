@@ -1,14 +1,19 @@
+import json
 import re
 from dataclasses import replace
 
 import pytest
 from few_shot_made import TASK
+from labelled_made import write_pairs
+from results_made import few_shot
 from runs_made import TINY
 from typer.testing import CliRunner
 
 from panlesion.bench import registry
 from panlesion.bench.few_shot_table import run_task
+from panlesion.bench.paper import paper_tasks
 from panlesion.bench.protocol import BenchRow, Dataset, Protocol
+from panlesion.cli import bench
 from panlesion.cli.main import app
 from panlesion.nets.checkpoint import save_checkpoint
 from panlesion.nets.classes import pan_tumour_classes
@@ -37,8 +42,67 @@ def root(tmp_path, monkeypatch):
 
 def test_every_row_is_listed_with_its_protocol_and_data():
     _, said = run("bench", "list")
-    for word in ("sts", "lidc", "phantoms", "real", "attributes", "--shots", "sarcoma"):
+    for word in ("sts", "lidc", "phantoms", "real", "attributes", "kidney_tumor-few", "sarcoma"):
         assert word in said
+
+
+@pytest.mark.parametrize("width", ["100", "160"])
+def test_the_list_fits_its_console_and_cuts_no_id(monkeypatch, width, tmp_path):
+    monkeypatch.setattr(bench.console, "_width", int(width))
+    done, said = run("bench", "list", "--root", tmp_path)
+    assert max(len(line.rstrip()) for line in done.output.splitlines()) <= int(width)
+    assert "…" not in said
+    for task in paper_tasks().values():
+        assert task.id in said
+    for number in ("0.814 (0.80)", "0.25→0.67 (0.08→0.34)", "0.31→0.62 (?→0.46)", "≤0.12", "no runner yet", "no data"):
+        assert number in said
+
+
+def test_the_list_is_filtered_by_group_and_word(tmp_path):
+    _, said = run("bench", "list", "kidney", "--group", "few-shot", "--root", tmp_path)
+    assert "kidney_stone-few" in said
+    assert "gallstone-few" not in said
+    assert "kidney_tumor-full" not in said
+    done, said = run("bench", "list", "--group", "brains")
+    assert done.exit_code == 2
+    assert "is no group; use one of full, few-shot" in said
+
+
+def test_the_list_as_json_has_every_number_and_what_is_ready(tmp_path):
+    write_pairs(tmp_path / "gallstone", 2)
+    (tmp_path / "kits23").mkdir()
+    done, _ = run("bench", "list", "--json", "--root", tmp_path)
+    rows = {row["id"]: row for row in json.loads(done.output)}
+    assert set(rows) == set(paper_tasks()) | set(registry.ROWS)
+    few = rows["gallstone-few"]
+    assert (few["ready"], few["here"]) == (True, "ready: 2 cases")
+    assert [one["shots"] for one in few["published"]] == [1, 2, 4, 8, 16]
+    assert (rows["kidney_tumor-full"]["ready"], rows["kidney_tumor-full"]["here"]) == (False, "laid out otherwise")
+    assert rows["bone_metastasis-few"]["published"][0] | {"paper": 0} == {
+        "metric": "dice", "shots": 1, "paper": 0, "rival": 0.12, "rival_is_bound": True, "error": 0.01
+    }  # fmt: skip
+    assert rows["lung-survival"]["runner"] is False
+    assert rows["phantoms"]["ready"] is True
+
+
+def test_a_suite_runs_what_the_data_allow_and_tells_of_the_rest(root, tmp_path_factory):
+    out = tmp_path_factory.mktemp("suite")
+    words = ("bench", "run", "--suite", "local", "--root", root, "--checkpoint", root / "tiny.safetensors", "--out", out / "o",
+             "--results", out / "results.md", "--minutes", "0")  # fmt: skip
+    done, said = run(*words)
+    assert done.exit_code == 1  # nothing begins without a budget
+    assert "made: not started" in said
+    assert (out / "results.md").read_text() == (out / "o" / "results.md").read_text()
+
+
+def test_results_are_compared(root):
+    few_shot(root / "results")
+    done, said = run("bench", "compare", root / "results", "--out", root / "compared")
+    assert done.exit_code == 0, said
+    assert (root / "compared" / "compare.html").stat().st_size > 1000
+    done, said = run("bench", "compare", root / "made", "--out", root / "compared")
+    assert done.exit_code == 1
+    assert "holds no scores.json" in said
 
 
 def test_a_run_shows_its_table_and_leaves_it(root):
@@ -64,6 +128,11 @@ def test_a_run_shows_its_table_and_leaves_it(root):
         (("bare", "--shots", "1", "--steps", "3"), "takes no --shots or --steps; it takes --workers"),
         (("made", "--arms", "magic"), "magic is no arm"),
         (("made", "--root", "elsewhere"), "elsewhere/made not found"),
+        (("shape-attribute",), "cases.csv with the columns case, patient, image, label, shape"),
+        ((), "say which row to run, or --suite local"),
+        (("--suite", "everything"), "there is local"),
+        (("made", "--suite", "local"), "has rows and settings of its own"),
+        (("--suite", "local", "--steps", "3"), "give --workers alone"),
     ],
 )
 def test_what_cannot_be_done_is_said(root, monkeypatch, words, says):

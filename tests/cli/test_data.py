@@ -5,6 +5,9 @@ from typer.testing import CliRunner
 from panlesion.cli.main import app
 from panlesion.data.case import write_case
 from panlesion.data.manifest import write_cohort
+from panlesion.data.sources.registry import SOURCES
+from panlesion.data.standins.drawn import draw_case
+from panlesion.data.standins.nifti import write_kits23, write_nnunet
 
 RECIPE = {"version": "1", "hosts": "phantom", "types": ["liver_tumor"], "seed": 1, "spacing_mm": 1.0, "size_voxels": 0}
 
@@ -81,3 +84,43 @@ def test_the_public_samples_lack_their_images(shared_data):
     result = run("check", shared_data / "pastagen_samples")
     assert result.exit_code == 1
     assert result.output.count("img.nii.gz is missing") == 2
+
+
+def test_every_source_is_listed_with_its_licence_and_where_to_get_it():
+    result = run("sources")
+    assert result.exit_code == 0
+    for source in SOURCES.values():
+        assert f"{source.id}  {source.title}" in result.output
+        assert source.licence in result.output
+        assert source.get in result.output
+
+
+def test_a_tree_is_checked_without_reading_voxels(tmp_path):
+    write_kits23(tmp_path, [draw_case("a", ("kidney", "tumor", "cyst"), seed, shape=(12, 12, 10)) for seed in range(2)])
+    for image in tmp_path.glob("dataset/*/imaging.nii.gz"):
+        image.write_bytes(b"")
+    result = run("sources", "--check", "kits23", tmp_path)
+    assert result.exit_code == 0
+    assert "cases: 2 of 489 published, patients: 2, case_00000 … case_00001" in result.output
+    assert "pathology_t_stage" in result.output
+
+
+def test_any_folder_of_nnunet_is_a_source(tmp_path):
+    write_nnunet(tmp_path, [draw_case("a", ("liver", "tumor"), 1, shape=(12, 12, 10))], classes=("liver", "tumor"))
+    result = run("sources", "--check", "nnunet", tmp_path)
+    assert result.exit_code == 0
+    assert "cases: 1, patients: 1, case_000 … case_000" in result.output
+    assert "classes: liver, tumor" in result.output
+
+
+def test_a_wrong_tree_names_the_rule_and_the_layout(tmp_path):
+    result = run("sources", "--check", "kits23", tmp_path)
+    assert result.exit_code == 1
+    assert "holds no case_*" in result.output
+    assert "dataset/case_00000/imaging.nii.gz" in result.output
+
+
+def test_an_unknown_source_is_an_error_of_the_command_line(tmp_path):
+    result = run("sources", "--check", "kits19", tmp_path)
+    assert result.exit_code == 2
+    assert "kits23" in result.output

@@ -5,7 +5,7 @@ import pytest
 
 from panlesion.ct.nifti import write_labels, write_volume
 from panlesion.ct.volume import Grid, LabelMap, Volume
-from panlesion.data.sources.lidc_nodules import INDEX, Score, read_lidc
+from panlesion.data.sources.lidc_nodules import INDEX, LIDC_NODULES, Score, read_lidc
 from panlesion.errors import ReadError, StoreError
 
 GRID = Grid(shape=(10, 12, 8), affine=np.diag([1.0, 1.0, 1.0, 1.0]))  # R, A, S: not the standard frame
@@ -86,6 +86,19 @@ def spoil_rows(root):
     (root / INDEX).write_text(",".join(ROWS[0]) + "\n")
 
 
+def spoil_bytes(root):
+    (root / INDEX).write_bytes(b"\xff\xfe" * 40)
+
+
+def spoil_blank(root):
+    (root / INDEX).write_bytes(b"")
+
+
+def spoil_torn(root):
+    text = (root / INDEX).read_text().splitlines()
+    (root / INDEX).write_text("\n".join([*text[:2], text[2][:9], *text[3:]]))
+
+
 def spoil_grid(root):
     write_nodule(root, "a_n1.nii.gz", grid=Grid(shape=GRID.shape, affine=np.diag([1.0, 1.0, 1.5, 1.0])))
 
@@ -119,6 +132,9 @@ def spoil_number(root):
         (spoil_column, StoreError, "lacks the columns texture"),
         (spoil_index, StoreError, "index.csv is missing"),
         (spoil_rows, StoreError, "has no rows"),
+        (spoil_bytes, StoreError, "cannot be read .*UTF-8"),
+        (spoil_blank, StoreError, "lacks the columns"),
+        (spoil_torn, StoreError, "line 3 has another number of cells"),
         (spoil_grid, ReadError, "a_n1: .*one grid"),
         (spoil_label, ReadError, r"a_n1: label holds \[0, 3\]"),
         (spoil_empty, ReadError, r"a_n1: label holds \[0\]"),
@@ -138,3 +154,14 @@ def test_the_real_index_is_whole(shared_data):
     nodules = list(read_lidc(shared_data / "lidc_nodules", spacing_mm=5.0))
     assert (len(nodules), len({one.patient for one in nodules})) == (125, 98)
     assert sum(bool(one.scores) for one in nodules) == 120
+
+
+def test_as_a_source_each_nodule_keeps_its_own_grid_and_its_scores_are_facts(root):
+    cases = LIDC_NODULES.find(root)
+    assert [case.id for case in cases] == ["a_n0", "a_n1", "b_n0"]
+    assert cases[0].facts["spiculation"] == "1.0"
+    for own, standard in zip(LIDC_NODULES.stream(root), read_lidc(root, spacing_mm=1.0), strict=True):
+        assert own.ct.grid.same_as(GRID)
+        assert (own.id, own.patient, own.readers, own.scores) == (
+            standard.id, standard.patient, standard.readers, standard.scores,
+        )  # fmt: skip

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panlesion.data.splits import few_shot_splits, stored_splits
+from panlesion.data.splits import few_shot_splits, fold_splits, stored_splits
 from panlesion.errors import StoreError
 
 PATIENTS = [f"p{n:02d}" for n in range(26)]
@@ -58,3 +58,29 @@ def test_splits_of_other_patients_are_refused(tmp_path):
 def test_two_patients_are_too_few():
     with pytest.raises(ValueError, match="1 patients cannot be split"):
         few_shot_splits(["a"], repetitions=1)
+
+
+@pytest.mark.parametrize(("count", "folds"), [(2, 2), (7, 5), (23, 5), (100, 3)])
+def test_folds_test_every_patient_once_and_never_on_what_they_trained(count, folds):
+    names = [f"p{n}" for n in range(count)]
+    splits = fold_splits([*names, *names], folds=folds)
+    assert sorted(name for split in splits for name in split.test) == sorted(names)
+    assert all(set(split.test) | set(split.train) == set(names) for split in splits)
+    assert not any(set(split.test) & set(split.train) for split in splits)
+    sizes = [len(split.test) for split in splits]
+    assert max(sizes) - min(sizes) <= 1
+    assert fold_splits(names[::-1], folds=folds) == splits
+
+
+@pytest.mark.parametrize("folds", [1, 4])
+def test_folds_that_patients_cannot_fill_are_refused(folds):
+    with pytest.raises(ValueError, match=f"3 patients in {folds} folds"):
+        fold_splits(["a", "b", "c"], folds=folds)
+
+
+def test_stored_folds_stay(tmp_path):
+    names = [f"p{n}" for n in range(10)]
+    drawn = stored_splits(tmp_path / "s.json", names, repetitions=5, cross_validated=True)
+    assert (
+        drawn == stored_splits(tmp_path / "s.json", names, repetitions=5, cross_validated=True) == fold_splits(names, folds=5)
+    )

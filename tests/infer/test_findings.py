@@ -9,7 +9,7 @@ from panlesion.ct.body import body_mask
 from panlesion.ct.modality import Modality
 from panlesion.ct.volume import Volume, standard_grid
 from panlesion.errors import GeometryError
-from panlesion.infer.findings import Prediction, body_box, find, predict_scan
+from panlesion.infer.findings import Prediction, body_box, find, parted, predict_scan
 from panlesion.nets.classes import LESIONS, Classes, ClassGroup, pan_tumour_classes
 from panlesion.nets.engines import TorchEngine
 from panlesion.nets.model import Model, ModelInfo
@@ -164,3 +164,19 @@ def test_two_parts_of_one_type_are_two_findings():
     types = np.zeros((9, 5, 5))
     types[1:3], types[5:7] = 3, 3
     assert [one.voxels for one in find(prediction(types))[1]] == [50, 50]
+
+
+def test_findings_that_touch_are_parted_at_the_neck_and_stay_as_probable():
+    at = np.indices((40, 24, 24))
+    one, two = (sum((a - c) ** 2 for a, c in zip(at, centre, strict=True)) <= 36 for centre in ((9, 12, 12), (22, 12, 12)))
+    seen = prediction(np.where(one | two, 1, 0))
+    labels, found = find(seen)
+    assert len(found) == 1
+    found = [replace(found[0], probability=0.7)]
+    fresh, both = parted(seen, labels, found)
+    assert [part.probability for part in both] == [0.7, 0.7] and {part.score for part in both} == {found[0].score}
+    assert np.array_equal(fresh > 0, labels > 0)
+    assert sum(part.voxels for part in both) == found[0].voxels
+    assert abs(both[0].centre_xyz[0] - both[1].centre_xyz[0]) == pytest.approx(13 * 2.0, abs=2.0)
+    alone = parted(seen, np.where(one, labels, 0), found)
+    assert len(alone[1]) == 1 and np.array_equal(alone[0] > 0, one)

@@ -5,6 +5,8 @@ import pytest
 from scipy import ndimage
 from surface_distance import compute_robust_hausdorff, compute_surface_dice_at_tolerance, compute_surface_distances
 
+from panlesion.ct.nifti import read_labels
+from panlesion.ct.volume import Box
 from panlesion.measure.surface import hd95, mean_surface_distance, nsd, surface_distances
 
 # the oracle calls SciPy by names that SciPy will drop
@@ -54,6 +56,22 @@ def test_a_flat_side_weighs_its_voxels_faces():
     # all but the edges and corners of the 12 x 12 x 7 box
     assert np.isclose(mine.predicted_area, 1.0).sum() == 2 * (11 * 11 + 11 * 6 + 11 * 6)
     assert mine.hd95_mm == compute_robust_hausdorff(theirs, 95)
+
+
+@pytest.mark.realdata
+def test_real_tumours_agree_with_surface_distance(shared_data):
+    rng = np.random.default_rng(0)
+    for path in sorted((shared_data / "kits23" / "masks_2mm").glob("*.nii.gz"))[:12]:
+        label = read_labels(path)
+        mask = label.labels == 2
+        truth = np.pad(mask[Box.of(mask).slices], 5)
+        noise = ndimage.gaussian_filter(rng.normal(size=truth.shape), 1.5)
+        predicted = ndimage.gaussian_filter(truth.astype(float), 1.0) + noise > 0.5
+        mine = surface_distances(predicted, truth, label.grid.spacing_mm)
+        theirs = compute_surface_distances(truth, predicted, label.grid.spacing_mm)
+        np.testing.assert_allclose(np.sort(mine.from_truth_mm), theirs["distances_gt_to_pred"], atol=1e-9)
+        for tolerance_mm in (1.0, 2.0, 3.0):
+            assert mine.nsd(tolerance_mm) == pytest.approx(compute_surface_dice_at_tolerance(theirs, tolerance_mm), abs=5e-3)
 
 
 @pytest.mark.parametrize(("spacing_mm", "most"), [((1, 1, 1), 0.08), ((0.7, 0.7, 2.5), 0.15)])

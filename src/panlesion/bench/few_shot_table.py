@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from panlesion.bench.few_shot import FewShot, Row, run_few_shot
+from panlesion.bench.few_shot import ALL, FewShot, Row, run_few_shot
 from panlesion.bench.protocol import Asked, Table, Watch, parsed_arms
-from panlesion.bench.scores import Score
+from panlesion.bench.scores import DIFFERENCE, Score, scored
 from panlesion.bench.task import Arm, BenchTask
 from panlesion.measure.resampling import Interval, bootstrap_mean
 from panlesion.nets.checkpoint import load_model
@@ -33,14 +33,14 @@ def gain(rows: Sequence[Row], arm: Arm, over: Arm, shots: int) -> Interval:
     return bootstrap_mean([value for _, value in pairs], [patient for patient, _ in pairs])
 
 
-def run_task(task: BenchTask, asked: Asked, watch: Watch) -> list[Table]:
-    """Run a few-shot task as asked, and show its rows.
+def run_task(task: BenchTask, asked: Asked, watch: Watch, *, plan: FewShot | None = None) -> list[Table]:
+    """Run a task as asked, and show its rows; `plan` is what holds where nothing was chosen.
 
     Raises:
         ValueError: A choice out of its range.
         PanlesionError: As `run_few_shot`, or the checkpoint cannot be read.
     """
-    chosen, plan = asked.choices, FewShot()
+    chosen, plan = asked.choices, plan or FewShot()
     if chosen.spacing is not None:
         if not chosen.spacing > 0:
             raise ValueError(f"spacing is {chosen.spacing}; it must be a positive number of mm")
@@ -59,32 +59,52 @@ def run_task(task: BenchTask, asked: Asked, watch: Watch) -> list[Table]:
     return few_shot_tables(task, rows)
 
 
+def shown_shots(shots: int) -> str:
+    """A number of shots as it is written."""
+    return "all" if shots == ALL else str(shots)
+
+
 def few_shot_tables(task: BenchTask, rows: Sequence[Row]) -> list[Table]:
     """Dice of every arm, and the paired gains of fine-tuning."""
+    repetitions = {key: len({row.seed for row in rows if (row.arm, row.shots) == key}) for key in _keys(rows)}
+    found = summary(rows)
     scores = Table(
         title=f"Dice on a grid of {task.spacing_mm:g} mm, the network at {task.working_mm:g} mm",
         header=("arm", "shots", "Dice (95 % interval)", "repetitions"),
         rows=tuple(
-            (str(arm), str(shots), str(interval), str(len({row.seed for row in rows if row.arm is arm and row.shots == shots})))
-            for arm, shots, interval in summary(rows)
+            (str(arm), shown_shots(shots), str(interval), str(repetitions[arm, shots])) for arm, shots, interval in found
         ),
         notes=(f"Intervals resample patients (n), values of one averaged first. Cases: {len({row.case for row in rows})}.",),
-        scores=tuple(
-            Score(
-                row=task.id, arm=str(arm), metric="dice", value=interval.mean, low=interval.low, high=interval.high,
-                n=interval.n, shots=shots, repetitions=len({row.seed for row in rows if row.arm is arm and row.shots == shots}),
-            )
-            for arm, shots, interval in summary(rows)
-        ),
-    )  # fmt: skip
-    at = {arm: {row.shots for row in rows if row.arm is arm} for arm in task.arms}
-    gains = tuple(
-        (f"{Arm.FINETUNED} over {over}", str(shots), str(gain(rows, Arm.FINETUNED, over, shots)))
-        for over in task.arms
-        if over is not Arm.FINETUNED
-        for shots in sorted(at[Arm.FINETUNED] & at[over])
+        scores=tuple(_score(task, "dice", str(arm), shots, one, repetitions[arm, shots]) for arm, shots, one in found),
     )
+    at = {arm: {row.shots for row in rows if row.arm is arm} for arm in task.arms}
+    gains = [
+        (arm, over, shots, gain(rows, arm, over, shots))
+        for arm in (Arm.FINETUNED, Arm.TRANSFERRED)
+        for over in task.arms
+        if over not in (arm, Arm.TRANSFERRED)
+        for shots in sorted(at.get(arm, set()) & at[over])
+    ]
     if not gains:
         return [scores]
-    paired = Table(title="Paired differences in Dice", header=("arms", "shots", "difference (95 % interval)"), rows=gains)
+    paired = Table(
+        title="Paired differences in Dice",
+        header=("arms", "shots", "difference (95 % interval)"),
+        rows=tuple((f"{arm} over {over}", shown_shots(shots), str(one)) for arm, over, shots, one in gains),
+        scores=tuple(
+            _score(task, f"dice{DIFFERENCE}", f"{arm} over {over}", shots, one, repetitions[over, shots])
+            for arm, over, shots, one in gains
+        ),
+    )
     return [scores, paired]
+
+
+def _keys(rows: Sequence[Row]) -> set[tuple[Arm, int]]:
+    return {(row.arm, row.shots) for row in rows}
+
+
+def _score(task: BenchTask, metric: str, arm: str, shots: int, interval: Interval, repetitions: int) -> Score:
+    """In folds every patient is tested on once: that is one repetition."""
+    every = shots == ALL
+    kept, times = (None, 1) if every else (shots, repetitions)
+    return scored(task.id, arm, metric, interval, shots=kept, repetitions=times)

@@ -15,7 +15,10 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from panlesion.bench.predictions import Said
 from panlesion.bench.protocol import Asked, Table, Watch
+from panlesion.bench.scores import Score as Measured
+from panlesion.bench.scores import scored
 from panlesion.ct.organs import V1_LABELS
 from panlesion.ct.volume import LabelMap
 from panlesion.data.publish import write_text
@@ -26,13 +29,15 @@ from panlesion.lesion.vocabulary import READINGS, Density, Shape, Surface
 from panlesion.measure.attributes import ROUND_SOLIDITY, ROUND_SPHERICITY, Attributes, measure_lesion
 from panlesion.measure.discrimination import auc, bootstrapped, rank_correlation
 from panlesion.measure.host import LUNG_HU, HostFacts
-from panlesion.measure.naming import naming
+from panlesion.measure.naming import Naming, naming
 from panlesion.measure.noise import Noise, measure_noise
 from panlesion.measure.region import closed, eroded
+from panlesion.measure.resampling import Interval
 from panlesion.nets.attributes import describe_lesion, look_of
 from panlesion.nets.checkpoint import load_model
 from panlesion.nets.model import Model
 
+ROW = "lidc-attributes"
 SPACING_MM = 1.0
 READINGS_FILE = "readings.jsonl"
 LUNG = V1_LABELS["lung_upper_lobe_left"]
@@ -196,43 +201,95 @@ _EVIDENCE: Mapping[Method, Callable[[ScoredNodule, Model | None], dict[str, floa
 )
 
 
-def results(found: Sequence[Answer]) -> Table:
-    """Accuracy, AUC and rank correlation of every question and method, with the commonest class beside."""
-    lines = []
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One method on one question; `named` and `area` are None where nothing is at an end of the scale, or nothing was named."""
+
+    question: Question
+    method: Method
+    present: int
+    absent: int
+    named: Naming | None
+    area: Interval | None
+    rho: Interval
+
+
+def measured_results(found: Sequence[Answer]) -> list[Result]:
+    """Every question with every method that answered it."""
+    found_ = []
     for question in QUESTIONS:
         for method in Method:
             mine = [one for one in found if one.question == question.title and one.method is method]
             if mine:
-                lines.append(_line(question, method, mine))
+                found_.append(_result(question, method, mine))
+    return found_
+
+
+def results(found: Sequence[Answer]) -> Table:
+    """Accuracy, AUC and rank correlation of every question and method, with the commonest class beside."""
+    mine = measured_results(found)
     header = ("asked", "who answers", "present / absent", "accuracy", "balanced accuracy", "commonest class", "AUC", "Spearman")
     return Table(
         title="Attributes of real nodules against the readers' medians",
         header=header,
-        rows=tuple(lines),
+        rows=tuple(_line(one) for one in mine),
         notes=(
             "95 % intervals resample patients (n). Spearman is with the readers' score over all nodules, positive where it "
             "agrees. Volume's AUC and Spearman say what size alone tells, more volume counting as more of what is asked.",
         ),
+        scores=tuple(score for one in mine for score in _scores(one)),
+        said=_said(found),
     )
 
 
-def _line(question: Question, method: Method, mine: Sequence[Answer]) -> tuple[str, ...]:
+def _result(question: Question, method: Method, mine: Sequence[Answer]) -> Result:
     sided = [(int(seen), one) for one in mine if (seen := question.truth(one.score)) is not None]
     truth, patients = [seen for seen, _ in sided], [one.patient for _, one in sided]
     said = [int(bool(one.said)) for _, one in sided]
-    named = None if method is Method.VOLUME or not sided else naming(truth, said, patients)
-    area = bootstrapped(auc, truth, [one.evidence for _, one in sided], patients) if sided else None
-    rho = bootstrapped(
-        rank_correlation,
-        [question.sign * one.score for one in mine],
-        [one.evidence for one in mine],
-        [one.patient for one in mine],
+    return Result(
+        question=question,
+        method=method,
+        present=sum(truth),
+        absent=len(truth) - sum(truth),
+        named=None if method is Method.VOLUME or not sided else naming(truth, said, patients),
+        area=bootstrapped(auc, truth, [one.evidence for _, one in sided], patients) if sided else None,
+        rho=bootstrapped(
+            rank_correlation,
+            [question.sign * one.score for one in mine],
+            [one.evidence for one in mine],
+            [one.patient for one in mine],
+        ),
     )
-    present, absent = sum(truth), len(truth) - sum(truth)
-    shown = [str(one) if one else "-" for one in (named and named.accuracy, named and named.balanced)]
-    share = f"{max(present, absent) / len(truth):.3f}" if truth else "-"
-    ends = f"{present} / {absent}"
-    return (f"{question.title} ({question.score})", str(method), ends, *shown, share, str(area or "-"), str(rho))
+
+
+def _line(one: Result) -> tuple[str, ...]:
+    shown = [str(part) if part else "-" for part in (one.named and one.named.accuracy, one.named and one.named.balanced)]
+    total = one.present + one.absent
+    share = f"{max(one.present, one.absent) / total:.3f}" if total else "-"
+    ends = f"{one.present} / {one.absent}"
+    asked = f"{one.question.title} ({one.question.score})"
+    return (asked, str(one.method), ends, *shown, share, str(one.area or "-"), str(one.rho))
+
+
+def _scores(one: Result) -> list[Measured]:
+    numbers = [("auc", one.area), ("spearman", one.rho)]
+    if one.named is not None:
+        numbers += [("accuracy", one.named.accuracy), ("balanced accuracy", one.named.balanced)]
+    # one kind of nodule alone has no AUC, a constant no rank correlation
+    return [
+        scored(ROW, str(one.method), f"{metric} ({one.question.title})", interval)
+        for metric, interval in numbers
+        if interval is not None and not np.isnan([interval.mean, interval.low]).any()
+    ]
+
+
+def _said(found: Sequence[Answer]) -> tuple[Said, ...]:
+    truths = {question.title: question.truth for question in QUESTIONS}
+    return tuple(
+        Said(case=one.case, patient=one.patient, arm=str(one.method), evidence=one.evidence, truth=truth, question=one.question)
+        for one in found
+        if (truth := truths[one.question](one.score)) is not None
+    )
 
 
 def run_nodule_attributes(folder: str, asked: Asked, watch: Watch) -> list[Table]:

@@ -1,24 +1,37 @@
 """The task table of `panlesion bench`: every row with its protocol, its data and where these come from."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 
-from panlesion.bench import untouched
+from panlesion.bench import nodule_attributes, untouched
+from panlesion.bench.case_readers import SourceReader
 from panlesion.bench.few_shot_table import run_task
 from panlesion.bench.kits_painted import run_kits_painted
 from panlesion.bench.kits_stage import run_kits_stage
 from panlesion.bench.kits_survival import run_kits_survival
 from panlesion.bench.lidc_malignancy import run_lidc_malignancy
-from panlesion.bench.nodule_attributes import run_nodule_attributes
+from panlesion.bench.paper import paper_tasks
+from panlesion.bench.paper_rows import FEW_SHOT_CHOICES, paper_rows
 from panlesion.bench.protocol import BenchRow, Dataset, Protocol
 from panlesion.bench.task import Arm, BenchTask
 from panlesion.bench.unadapted import run_phantoms, run_real, run_synthetic_attributes
 from panlesion.data.sources import kits_masks, lidc_nodules, sts
+from panlesion.data.sources.registry import SOURCES
 from panlesion.lesion.taxonomy import LesionType
 from panlesion.nets.classes import OTHER_MASS
 
 STS = BenchTask(id="sts", read=sts.read_sts, folder="sts", classes=sts.CLASSES, start_from=OTHER_MASS, spacing_mm=3.0)
+STS_MR = BenchTask(
+    id="sts-mr",
+    read=SourceReader(source=sts.STS_MR, keep=sts.CLASSES),
+    folder="sts",
+    classes=sts.CLASSES,
+    start_from=OTHER_MASS,
+    spacing_mm=3.0,
+    related=STS,
+)
 LIDC = BenchTask(
     id="lidc",
     read=lidc_nodules.read_lidc,
@@ -30,13 +43,17 @@ LIDC = BenchTask(
     reserved=20,
 )
 CLINICAL_CHOICES = frozenset({"arms", "seeds", "cases"})
-FEW_SHOT_CHOICES = frozenset({"shots", "seeds", "steps", "arms", "spacing", "cases", "workers"})
 
 STS_DATA = Dataset(
     folders=("sts",),
     source="Vallières et al. 2015, TCIA Soft-tissue-Sarcoma, CC BY 3.0",
     get="the CTs and GTV masks of the collection Soft-tissue-Sarcoma (https://doi.org/10.7937/K9/TCIA.2015.7GO2GSKS)",
     layout="sts/STS_xxx/ct.nii.gz and sts/STS_xxx/ct_gtv.nii.gz, one folder a patient, image and mask on one grid",
+)
+STS_MR_DATA = replace(
+    STS_DATA,
+    get=STS_DATA.get.replace("the CTs and GTV masks", "CTs, T1 MRs and their GTV masks"),
+    layout=f"{STS_DATA.layout}; and mr_t1.nii.gz with mr_t1_gtv.nii.gz in the same folders",
 )
 LIDC_DATA = Dataset(
     folders=("lidc_nodules",),
@@ -76,14 +93,15 @@ def _few_shot(task: BenchTask, title: str, data: Dataset) -> BenchRow:
     )
 
 
-_ROWS = (
+_OURS = (
     _few_shot(STS, "Soft-tissue sarcoma on plain CT", STS_DATA),
+    _few_shot(STS_MR, "Soft-tissue sarcoma on T1 MR: from CT to MR", STS_MR_DATA),
     _few_shot(LIDC, "Lung nodules", LIDC_DATA),
     BenchRow(
-        id="lidc-attributes",
+        id=nodule_attributes.ROW,
         title="Margin, texture and spiculation of lung nodules against radiologists",
         protocol=Protocol.ATTRIBUTES,
-        run=partial(run_nodule_attributes, LIDC.folder),
+        run=partial(nodule_attributes.run_nodule_attributes, LIDC.folder),
         takes=frozenset({"arms", "cases"}),
         data=LIDC_DATA,
     ),
@@ -142,4 +160,4 @@ _ROWS = (
         data=LIDC_DATA,
     ),
 )
-ROWS: Mapping[str, BenchRow] = MappingProxyType({row.id: row for row in _ROWS})
+ROWS: Mapping[str, BenchRow] = MappingProxyType({row.id: row for row in _OURS} | paper_rows(paper_tasks(), SOURCES))

@@ -7,8 +7,11 @@ from pathlib import Path
 
 from panlesion.data.publish import write_text
 from panlesion.errors import StoreError
+from panlesion.measure.resampling import Interval
 
 SCORES = "scores.json"
+DIFFERENCE = " difference"
+"""Ends the metric of a paired difference of two arms on the same patients, such as "dice difference" of "a over b"."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,23 @@ class Score:
     stand_in: bool = False
 
 
+def scored(
+    row: str,
+    arm: str,
+    metric: str,
+    interval: Interval,
+    *,
+    unit: str = "patients",
+    shots: int | None = None,
+    repetitions: int = 1,
+) -> Score:
+    """A score from a measured interval."""
+    return Score(
+        row=row, arm=arm, metric=metric, value=interval.mean, low=interval.low, high=interval.high, n=interval.n, unit=unit,
+        shots=shots, repetitions=repetitions,
+    )  # fmt: skip
+
+
 def write_scores(out: Path, scores: Sequence[Score]) -> None:
     """Leave the scores in a folder for results, as JSON."""
     write_text(out / SCORES, json.dumps([asdict(score) for score in scores], indent=1) + "\n")
@@ -44,8 +64,13 @@ def read_scores(out: Path) -> list[Score]:
     """
     path = out / SCORES
     try:
-        return [Score(**row) for row in json.loads(path.read_text(encoding="utf-8"))]
+        scores = [Score(**row) for row in json.loads(path.read_text(encoding="utf-8"))]
     except FileNotFoundError as error:
         raise StoreError(f"{path} is missing; give a folder that panlesion bench run left") from error
     except (json.JSONDecodeError, TypeError, UnicodeDecodeError) as error:
         raise StoreError(f"{path} holds no scores ({error}); run the row again") from error
+    for score in scores:
+        numbers = (score.value, score.low, score.high, score.n)
+        if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers):
+            raise StoreError(f"{path}: {score.metric} of {score.arm} has {numbers}; value, low, high and n are numbers")
+    return scores

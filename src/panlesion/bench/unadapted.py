@@ -6,8 +6,15 @@ from dataclasses import replace
 from panlesion.bench import held_out, held_out_report, untouched
 from panlesion.bench.attributes import AttributeBench, results, run_attributes
 from panlesion.bench.held_out_scans import Split
+from panlesion.bench.lesion_free import CLEAN, FALSE_PER_SCAN
 from panlesion.bench.protocol import Asked, Table, Watch
+from panlesion.bench.reliability import PICTURE, draw_reliability, reliability_table, told_and_true
+from panlesion.bench.scores import Score, scored
+from panlesion.measure.detection import match
+from panlesion.measure.resampling import Interval
 from panlesion.nets.checkpoint import load_model
+
+SCANS = "scans"
 
 
 def _table(title: str, head_and_cells: tuple[Sequence[str], Sequence[Sequence[str]]], *notes: str) -> Table:
@@ -31,6 +38,7 @@ def run_phantoms(asked: Asked, watch: Watch) -> list[Table]:
     tables = [
         _table(f"Test scans with one lesion, findings counted: {one}", held_out_report.table(rows, one)) for one in points
     ]
+    tables = [replace(one, scores=phantom_scores(rows, point)) for one, point in zip(tables, points, strict=True)]
     free = _table("Lesion-free scans", held_out_report.lesion_free_table(rows, points))
     note = "95 % intervals over scans; the operating point is chosen on validation scans only."
     curve = _table(
@@ -38,7 +46,11 @@ def run_phantoms(asked: Asked, watch: Watch) -> list[Table]:
         held_out_report.froc_table(rows),
         f"{sum(row.type is not None for row in rows if row.split is Split.TEST)} lesions; thresholds are read off these scans.",
     )
-    return [*tables, replace(free, notes=(note,)), curve]
+    worth = []
+    if len(told_and_true(rows)[0]):
+        worth.append(reliability_table(rows))
+        draw_reliability(rows, asked.out / PICTURE)
+    return [*tables, replace(free, notes=(note,)), curve, *worth]
 
 
 def run_real(asked: Asked, watch: Watch) -> list[Table]:
@@ -50,7 +62,8 @@ def run_real(asked: Asked, watch: Watch) -> list[Table]:
     rows = untouched.run_untouched(asked.root, load_model(asked.checkpoint), asked.out, watch=watch)
     note = "Three single scans: how the network fails, not how often; hence no interval."
     findings = [_table(f"Findings in {row.id}: {row.title}", untouched.findings_table(row)) for row in rows]
-    return [_table("Real CTs, no adaptation", untouched.table(rows), note), *findings]
+    whole = _table("Real CTs, no adaptation", untouched.table(rows), note)
+    return [replace(whole, scores=real_scores(rows)), *findings]
 
 
 def run_synthetic_attributes(asked: Asked, watch: Watch) -> list[Table]:
@@ -63,10 +76,46 @@ def run_synthetic_attributes(asked: Asked, watch: Watch) -> list[Table]:
     if cases is not None:
         plan = replace(plan, test_bodies=cases, train_bodies=2 * cases)
     rows = run_attributes(load_model(asked.checkpoint), plan, asked.out, workers=asked.choices.workers or 1, watch=watch)
+    found = results(rows)
     lines = [
         (one.attribute, str(one.arm), str(one.naming.lesions), str(one.naming.accuracy), str(one.naming.balanced))
-        for one in results(rows)
+        for one in found
     ]
     head = ("attribute", "who answers", "lesions", "accuracy (95 %)", "balanced accuracy (95 %)")
     note = "Intervals resample drawn bodies, n of them."
-    return [_table("Attributes of held-out synthetic lesions", (head, lines), note)]
+    table = _table("Attributes of held-out synthetic lesions", (head, lines), note)
+    scores = [
+        scored("attributes", str(one.arm), f"{metric} ({one.attribute})", interval, unit="drawn bodies")
+        for one in found
+        for metric, interval in (("accuracy", one.naming.accuracy), ("balanced accuracy", one.naming.balanced))
+    ]
+    return [replace(table, scores=tuple(scores))]
+
+
+def phantom_scores(rows: Sequence[held_out.ScanRow], point: held_out_report.OperatingPoint) -> tuple[Score, ...]:
+    """Of every type and of all together what is found by whatever name, and false positives with and without a lesion."""
+    scores = []
+    for one in held_out_report.by_type(rows, point):
+        kind = one.type.value if one.type is not None else "all types"
+        scores += [
+            scored("phantoms", str(point), f"dice ({kind})", one.dice_any, unit=SCANS),
+            scored("phantoms", str(point), f"sensitivity ({kind})", one.sensitivity_any, unit=SCANS),
+        ]
+    if (free := held_out_report.lesion_free(rows, point)) is not None:
+        scores += [
+            scored("phantoms", str(point), FALSE_PER_SCAN, free.false_per_scan, unit=SCANS),
+            scored("phantoms", str(point), CLEAN, free.clean, unit=SCANS),
+        ]
+    return tuple(scores)
+
+
+def real_scores(rows: Sequence[untouched.RealRow]) -> tuple[Score, ...]:
+    """Of single scans, which have no interval: both ends are the number itself."""
+    scores = []
+    for row in rows:
+        false = float(len(match(row.reading).false))
+        numbers = [("false positives", false), *([("dice", row.own_dice)] if row.own_dice is not None else [])]
+        for metric, value in numbers:
+            alone = Interval(mean=value, low=value, high=value, n=1)
+            scores.append(scored("real", str(held_out_report.ARGMAX), f"{metric} ({row.id})", alone, unit=SCANS))
+    return tuple(scores)

@@ -1,5 +1,6 @@
 """`panlesion bench`: the task table, run and reported."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -14,27 +15,38 @@ console = Console()
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode="markdown")
 
 OWN = "the row's own"
+SUITE = "local"
 
 
 @app.command("list")
-def list_rows() -> None:
-    """List the rows of the task table: how each is measured, its data, and which choices it takes.
+def list_rows(
+    word: Annotated[str | None, typer.Argument(help="Only rows that have this word in id, title, protocol or data.")] = None,
+    root: Annotated[Path, typer.Option("--root", "--data", help="Folder that holds the datasets.")] = Path("datasets"),
+    group: Annotated[str | None, typer.Option(help="Only this group, such as few-shot, staging or ours.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, with every number of the paper.")] = False,
+) -> None:
+    """List the task table: every task of the paper with its published number, and which rows run with the data below a root.
 
-    Example: `panlesion bench list`
+    Example: `panlesion bench list kidney --root datasets`
     """
     need_model_extra("bench")
+    from panlesion.bench.paper import paper_tasks
     from panlesion.bench.registry import ROWS
+    from panlesion.cli import _bench_list
 
-    table = Table("id", "what, and how measured", "data below --root", "takes")
-    for row in ROWS.values():
-        data = f"{', '.join(row.data.folders)}\n{row.data.source}" if row.data else "drawn when run"
-        table.add_row(row.id, f"{row.title}\n{row.protocol}", data, " ".join(f"--{name}" for name in sorted(row.takes)))
-    console.print(table)
+    try:
+        lines = _bench_list.chosen(_bench_list.lines_of(ROWS, paper_tasks(), root), group, word)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--group") from error
+    if as_json:
+        typer.echo(_bench_list.as_json(lines, paper_tasks(), ROWS))
+    else:
+        _bench_list.show(console, lines, root)
 
 
 @app.command("run")
 def run(
-    task: Annotated[str, typer.Argument(help="Id of a row, see `panlesion bench list`.")],
+    task: Annotated[str | None, typer.Argument(help="Id of a row, see `panlesion bench list`.")] = None,
     root: Annotated[Path, typer.Option("--root", "--data", help="Folder that holds the datasets.")] = Path("datasets"),
     out: Annotated[
         Path | None, typer.Option(help="Folder for results; what is in it is not run again. Default: bench/ID.")
@@ -55,8 +67,13 @@ def run(
     development: Annotated[
         bool, typer.Option("--development", help="On the patients reserved for choices, which are in no result.")
     ] = False,
+    suite: Annotated[
+        str | None, typer.Option(help="`local`: every row that the data below the root allow, each with quick settings.")
+    ] = None,
+    minutes: Annotated[float, typer.Option(min=0, help="Of a suite: after so long no further row is started.")] = 60.0,
+    results: Annotated[Path | None, typer.Option(help="Of a suite: another place for its page of results.")] = None,
 ) -> None:
-    """Run one row of the task table; an interrupted run goes on with the same command. Leaves `table.md`.
+    """Run one row of the task table, or a suite; an interrupted run goes on with the same command. Leaves `table.md`.
 
     Example: `panlesion bench run sts --root datasets --shots 1,4,16 --workers 2 --out results/sts`
     """
@@ -64,25 +81,26 @@ def run(
     from panlesion.bench.protocol import TABLE, Asked, Choices, Protocol
     from panlesion.bench.registry import ROWS
 
-    if task not in ROWS:
-        raise typer.BadParameter(f"{task!r} is no row of the table; use one of {', '.join(ROWS)}", param_hint="TASK")
-    if ROWS[task].protocol is Protocol.CLINICAL:
-        need_bench_extra(f"bench run {task}")
     choices = Choices(
         shots=_numbers(shots), seeds=seeds, steps=steps, arms=tuple(arms.split(",")) if arms else None, spacing=spacing,
         cases=cases, workers=workers, development=development or None,
     )  # fmt: skip
+    if suite is not None:
+        if task is not None or [name for name in choices.given() if name != "workers"]:
+            raise typer.BadParameter("a suite has rows and settings of its own; give --workers alone", param_hint="--suite")
+        if suite != SUITE:
+            raise typer.BadParameter(f"{suite!r} is no suite; there is {SUITE}", param_hint="--suite")
+        _run_suite(root, checkpoint, out or Path("bench"), workers or 1, minutes, results)
+        return
+    if task is None or task not in ROWS:
+        raise typer.BadParameter(_no_row(task), param_hint="TASK")
+    if ROWS[task].protocol is Protocol.CLINICAL:
+        need_bench_extra(f"bench run {task}")
     asked = Asked(root=root, checkpoint=checkpoint, out=out or Path("bench") / task, choices=choices)
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"),
-        TimeRemainingColumn(elapsed_when_finished=True),
-    )  # fmt: skip
     try:
-        with Progress(*columns, console=console) as progress:
-            bar = progress.add_task(task, total=None)
-            tables = ROWS[task].measure(
-                asked, lambda what, done, total: progress.update(bar, description=what, completed=done, total=total)
-            )
+        ROWS[task].check(asked)
+        with _progress() as progress:
+            tables = ROWS[task].measure(asked, _watching(progress, task))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="option") from error
     for one in tables:
@@ -93,6 +111,72 @@ def run(
         for note in one.notes:
             console.print(note)
     console.print(f"Written: {asked.out / TABLE}")
+
+
+@app.command("compare")
+def compare(
+    folders: Annotated[list[Path], typer.Argument(help="Folders that `panlesion bench run` left, of rows or of suites.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for compare.md and compare.html.")],
+) -> None:
+    """Put results beside the paper's numbers and its best rival's: tables, curves, forest plot, as one page.
+
+    Example: `panlesion bench compare results/sts results/lidc --out results/compared`
+    """
+    need_model_extra("bench")
+    from panlesion.bench.compare import compare_folders
+
+    for path in compare_folders(folders, out):
+        console.print(f"Written: {path}", soft_wrap=True)
+
+
+def _run_suite(root: Path, checkpoint: str, out: Path, workers: int, minutes: float, results: Path | None) -> None:
+    from panlesion.bench.registry import ROWS
+    from panlesion.bench.suite import RESULTS, Ended, run_suite
+    from panlesion.data.publish import write_text
+
+    with _progress() as progress:
+        ran = run_suite(
+            ROWS, root, checkpoint, out, workers=workers, minutes=minutes, watch=lambda row: _watching(progress, row)
+        )
+    for one in ran:
+        if one.ended is not Ended.NO_DATA:
+            console.print(f"{one.row}: {one.ended}{f' ({one.why})' if one.why else ''}, {one.minutes:.1f} min", soft_wrap=True)
+    without = sum(one.ended is Ended.NO_DATA for one in ran)
+    console.print(f"{without} rows have no data below {root}; `panlesion bench list --root {root}` says which.", soft_wrap=True)
+    if results is not None:
+        write_text(results, (out / RESULTS).read_text(encoding="utf-8"))
+    console.print(f"Written: {results or out / RESULTS}", soft_wrap=True)
+    if any(one.ended in {Ended.FAILED, Ended.LATE} for one in ran):
+        raise typer.Exit(1)
+
+
+def _no_row(task: str | None) -> str:
+    """What to do about a row that is not there; for a task of the paper, what would be needed."""
+    from panlesion.bench.paper import paper_tasks
+    from panlesion.bench.registry import ROWS
+
+    if task is None:
+        return f"say which row to run, or --suite {SUITE}; `panlesion bench list` has the rows"
+    paper = paper_tasks().get(task)
+    if paper is None:
+        return f"{task} is no row of the table; use one of {', '.join(ROWS)}"
+    data = paper.data
+    return (
+        f"{task} ({paper.protocol}) is a task of the paper that no row runs yet. Its data: {data.title} ({data.licence}); get "
+        f"{data.get}; lay it out below --root in {data.folder}/ as {data.layout}"
+    )
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"),
+        TimeRemainingColumn(elapsed_when_finished=True), console=console,
+    )  # fmt: skip
+
+
+def _watching(progress: Progress, name: str) -> Callable[[str, int, int], None]:
+    bar = progress.add_task(name, total=None)
+    return lambda what, done, total: progress.update(bar, description=what, completed=done, total=total or None)
 
 
 def _numbers(shots: str | None) -> tuple[int, ...] | None:

@@ -1,4 +1,4 @@
-"""`panlesion data`: list, check and expand folders of cases."""
+"""`panlesion data`: list, check and expand folders of cases; which public datasets can be read."""
 
 from collections import Counter
 from pathlib import Path
@@ -89,6 +89,49 @@ def expand(
     if failures:
         console.print(Text(f"{len(failures)} cases could not be restored", style="red"))
         raise typer.Exit(1)
+
+
+@app.command()
+def sources(
+    check: Annotated[
+        tuple[str, Path] | None,
+        typer.Option("--check", metavar="ID ROOT", help="Find the cases of source ID in the folder ROOT; no voxel is read."),
+    ] = None,
+) -> None:
+    """Public datasets that can be read as they are published; `nnunet` is any folder in nnU-Net's raw layout.
+
+    With `--check`, how many cases a folder holds, or which rule of the layout it breaks (exit code 1).
+
+    Example: `panlesion data sources --check kits23 datasets/kits23`
+    """
+    if check is not None:
+        _check_source(*check)
+        return
+    from panlesion.data.sources.registry import SOURCES
+
+    for source in SOURCES.values():
+        count = "" if source.published is None else f", {source.published} cases"
+        console.print(Text.assemble((source.id, "bold"), f"  {source.title}{count}"), soft_wrap=True)
+        lesions = ", ".join(source.lesions) or "none, for false positives"
+        for what, text in (("lesions", lesions), ("licence", source.licence), ("get", source.get), ("layout", source.layout)):
+            console.print(Text(f"    {what}: {text}"), soft_wrap=True)
+
+
+def _check_source(name: str, root: Path) -> None:
+    from panlesion.data.sources.registry import source_of
+
+    try:
+        source = source_of(name, root)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--check") from error
+    cases = source.find(root)
+    patients = len({case.patient for case in cases})
+    of = "" if source.published is None else f" of {source.published} published"
+    console.print(Text(f"cases: {len(cases)}{of}, patients: {patients}, {cases[0].id} … {cases[-1].id}"), soft_wrap=True)
+    console.print(Text(f"classes: {', '.join(source.classes)}"), soft_wrap=True)
+    facts = sorted({key for case in cases for key in case.facts})
+    if facts:
+        console.print(Text(f"facts: {', '.join(facts)}"), soft_wrap=True)
 
 
 def _problem(what: str, cause: str) -> None:

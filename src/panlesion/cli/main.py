@@ -65,6 +65,12 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             module="finetune", attribute="finetune", panel="Learn", help="Teach the network your own few annotated CTs."
         ),
         "plot": Verb(module="plot", attribute="plot", panel="Learn", help="Draw the curves of a training run."),
+        "evaluate": Verb(
+            module="evaluate",
+            attribute="evaluate",
+            panel="Use",
+            help="Score predicted masks against true ones, by case and class.",
+        ),
         "bench": Verb(
             module="bench",
             attribute="app",

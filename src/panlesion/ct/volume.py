@@ -145,6 +145,14 @@ class Grid:
         corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape])).reshape(3, -1).T
         return bool(np.abs(self.to_xyz(corners) - other.to_xyz(corners)).max() <= tolerance_mm)
 
+    def apart_mm(self, other: "Grid") -> float:
+        """How far the corner voxels of two grids lie apart, whichever corner is called first: 0 for a turned copy."""
+        ends = [
+            grid.to_xyz(np.array(np.meshgrid(*[(0, n - 1) for n in grid.shape])).reshape(3, -1).T) for grid in (self, other)
+        ]  # fmt: skip
+        distance = np.linalg.norm(ends[0][:, None] - ends[1], axis=-1)
+        return float(max(distance.min(axis=0).max(), distance.min(axis=1).max()))
+
 
 def standard_grid(shape: Index3, spacing_mm: float, origin_xyz: Vector3 = (0.0, 0.0, 0.0)) -> Grid:
     """An L,P,S grid of isotropic spacing whose voxel (0, 0, 0) lies at `origin_xyz` (RAS+ mm)."""
@@ -202,6 +210,14 @@ class LabelMap:
     def crop(self, box: Box) -> "LabelMap":
         """The voxels of a box; what lies outside is background. Inside the grid it is a view, not a copy."""
         return LabelMap(labels=_cropped(self.labels, box, 0), grid=self.grid.crop(box))
+
+    @property
+    def values(self) -> frozenset[int]:
+        """Labels that occur, without background."""
+        present = np.zeros(256, dtype=bool)
+        for plane in self.labels:  # plane by plane: an index array of the whole would take eight bytes a voxel
+            present[plane] = True
+        return frozenset(np.flatnonzero(present).tolist()) - {0}
 
     def mask(self, labels: frozenset[int] | set[int] | tuple[int, ...]) -> NDArray[np.bool_]:
         """Bool (I, J, K): where the map has one of `labels`."""

@@ -40,14 +40,37 @@ def few_shot_splits(patients: Sequence[str], *, repetitions: int, test_share: fl
     return splits
 
 
-def stored_splits(path: Path, patients: Sequence[str], *, repetitions: int) -> list[FewShotSplit]:
-    """The splits in a file, drawn and written there the first time.
+def fold_splits(patients: Sequence[str], *, folds: int) -> list[FewShotSplit]:
+    """Cross-validation by patient: every patient is tested on in one split, `seed` is its number.
+
+    Raises:
+        ValueError: Fewer than two folds, or fewer patients than folds.
+    """
+    names = sorted(set(patients))
+    if not 2 <= folds <= len(names):
+        raise ValueError(f"{len(names)} patients in {folds} folds; there must be 2 folds or more, and a patient for each")
+    order = [names[int(n)] for n in np.random.default_rng(0x666F6C64).permutation(len(names))]
+    return [
+        FewShotSplit(
+            seed=fold, test=tuple(order[fold::folds]), train=tuple(n for at, n in enumerate(order) if at % folds != fold)
+        )
+        for fold in range(folds)
+    ]
+
+
+def stored_splits(
+    path: Path, patients: Sequence[str], *, repetitions: int, cross_validated: bool = False
+) -> list[FewShotSplit]:
+    """The splits in a file, drawn and written there the first time; `cross_validated` makes the repetitions folds.
 
     Raises:
         StoreError: The file is damaged, or names patients that the data does not have.
     """
     if not path.exists():
-        drawn = few_shot_splits(patients, repetitions=repetitions)
+        if cross_validated:
+            drawn = fold_splits(patients, folds=repetitions)
+        else:
+            drawn = few_shot_splits(patients, repetitions=repetitions)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, json.dumps([asdict(split) for split in drawn], indent=1) + "\n")
         return drawn

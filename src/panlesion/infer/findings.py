@@ -1,11 +1,13 @@
 """Where a network sees lesions in one CT: of which type, how large, how sure, in which organ."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor
 
 from panlesion.ct.body import TISSUE_HU, body_mask
@@ -13,6 +15,7 @@ from panlesion.ct.modality import Modality
 from panlesion.ct.volume import Box, Grid, Vector3, Volume
 from panlesion.lesion.taxonomy import TYPES
 from panlesion.measure.detection import components, mean_of_components
+from panlesion.measure.touching import lobes
 from panlesion.nets.candidates import candidate_probabilities
 from panlesion.nets.classes import ANATOMY, LESIONS
 from panlesion.nets.engines import TorchEngine
@@ -176,6 +179,33 @@ def find(prediction: Prediction) -> tuple[NDArray[np.int32], list[Finding]]:
     two organs that touch. Of 59 drawn lesions so many more are hit (docs/why/evaluation.md).
     """
     labels, count = _parts(prediction)
+    return labels, described(prediction, labels, count)
+
+
+def parted(
+    prediction: Prediction, labels: NDArray[np.int32], findings: Sequence[Finding]
+) -> tuple[NDArray[np.int32], list[Finding]]:
+    """The same, but what has a neck is as many findings as it has lobes, each as probable as the whole was.
+
+    The second look and its operating points know whole parts, so this comes after them.
+    """
+    fresh, count = np.zeros_like(labels), 0
+    whole: list[int] = []
+    boxes = cast(Sequence[tuple[slice, ...] | None], ndimage.find_objects(labels, max_label=len(findings)))
+    for number, slices in enumerate(boxes):
+        assert slices is not None  # every finding has a voxel
+        mask = labels[slices] == number + 1
+        lobed, lobe_count = lobes(mask, prediction.grid.spacing_mm)
+        fresh[slices][mask] = lobed[mask] + count
+        count += lobe_count
+        whole += [number] * lobe_count
+    found = described(prediction, fresh, count)
+    sure = [(findings[n].score, findings[n].probability) for n in whole]
+    return fresh, [replace(one, score=score, probability=p) for one, (score, p) in zip(found, sure, strict=True)]
+
+
+def described(prediction: Prediction, labels: NDArray[np.int32], count: int) -> list[Finding]:
+    """What each numbered part (I, J, K), 1 … `count`, is; every number must have a voxel."""
     where = np.nonzero(labels)
     which = labels[where] - 1
     voxels = np.bincount(which, minlength=count)
@@ -201,7 +231,7 @@ def find(prediction: Prediction) -> tuple[NDArray[np.int32], list[Finding]]:
                 anatomy=prediction.anatomy_names[organs[n]],
             )
         )
-    return labels, found
+    return found
 
 
 def _parts(prediction: Prediction) -> tuple[NDArray[np.int32], int]:

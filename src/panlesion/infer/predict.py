@@ -19,7 +19,7 @@ from panlesion.ct.standardise import restore, standardise, standardise_labels
 from panlesion.ct.volume import LabelMap, Volume
 from panlesion.errors import CheckpointError, OrganMapError
 from panlesion.infer.doubt import doubts_of
-from panlesion.infer.findings import OVERLAP, Finding, Prediction, body_box, find_lesions
+from panlesion.infer.findings import OVERLAP, Finding, Prediction, body_box, find_lesions, parted
 from panlesion.infer.follow_up import compare, read_prior
 from panlesion.infer.measured import Patient, record_of, renumbered
 from panlesion.infer.organ_map import organ_map
@@ -110,7 +110,8 @@ def predict_ct(
         watch=None if restorer is None else restorer.add,
         progress=progress,
     )
-    labels, kept = _counting(parts, found, settings.point)
+    labels, kept = parted(prediction, *_counting(parts, found, settings.point))
+    labels, kept = renumbered(labels, kept, range(min(len(kept), MOST_FINDINGS)))
     own = np.zeros(ct.grid.shape, dtype=np.uint8)
     if restorer is not None and kept:
         own = restore_parts(labels, standard.grid, restorer.maps[LESIONS] > 0, ct.grid).astype(np.uint8)

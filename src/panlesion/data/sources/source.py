@@ -30,6 +30,7 @@ class FoundCase:
 class Source:
     """A dataset in its published layout. Value n + 1 of a label that `read` gives is `classes[n]`.
 
+    `published` is how many annotated cases the set was published with; a tree may hold fewer.
     `find` gives the cases in a fixed order from names and tables alone, and raises `StoreError` that says which rule of the
     layout a wrong tree breaks; `read` opens one case. `lesions` names the classes that are lesions (the others are organs).
     """
@@ -43,6 +44,7 @@ class Source:
     layout: str
     find: Callable[[Path], Sequence[FoundCase]]
     read: Callable[[FoundCase], LabelledCT]
+    published: int | None = None
 
     def stream(self, root: Path) -> Iterator[LabelledCT]:
         """Every case below `root`, one in memory at a time.
