@@ -5,7 +5,9 @@ import pytest
 
 from panlesion.bench.clinical import Arm, Endpoint, Metric, chosen_arms, judge, predict_arms, tables
 from panlesion.bench.fits import RidgeOrdinal
+from panlesion.bench.predictions import read_predictions
 from panlesion.measure.concordance import class_pairs
+from panlesion.measure.discrimination import auc
 
 KNOWS, NOISE = Arm(name="knows", columns=("signal",)), Arm(name="noise", columns=("noise", "more noise"))
 
@@ -62,7 +64,7 @@ def test_p_values_are_corrected_over_all_endpoints_of_a_row(tmp_path):
 
 def test_folds_and_predictions_stay_and_a_second_run_repeats_the_first(found, tmp_path):
     out, first = found
-    with (out / "predictions-e.csv").open(newline="") as stream:
+    with (out / "evidence-e.csv").open(newline="") as stream:
         lines = list(csv.DictReader(stream))
     assert len(lines) == 100
     assert float(lines[0]["knows / 0"]) == pytest.approx(first[0].evidence[0, 0], rel=1e-5)
@@ -71,6 +73,16 @@ def test_folds_and_predictions_stay_and_a_second_run_repeats_the_first(found, tm
     (tmp_path / "folds-e.json").write_text((out / "folds-e.json").read_text())
     other = predict_arms([endpoint()], {"e": (KNOWS,)}, tmp_path, repetitions=1, watch=lambda *_: None)
     assert np.array_equal(other[0].evidence, first[0].evidence[:1])
+
+
+def test_answers_are_left_as_other_rows_leave_them(found):
+    out, (knows, _) = found
+    said = [one for one in read_predictions(out) if one.arm == "knows"]
+    assert len(said) == 100
+    assert {one.question for one in said} == {"Made"}
+    truth = np.array([one.truth for one in said])
+    assert np.array_equal(truth, knows.endpoint.outcome[:, 0] > 0)
+    assert auc(truth, np.array([one.evidence for one in said])) == pytest.approx(judge([knows])[0].value.mean, abs=0.03)
 
 
 def test_an_arm_without_its_column_is_refused():

@@ -5,6 +5,7 @@ from kits_made import mask, quickly, row, write_kits
 from panlesion.bench import kits_features
 from panlesion.bench.kits_features import KitsCase
 from panlesion.bench.kits_survival import ARMS, SHOWN, endpoint, followed_cases, run_kits_survival
+from panlesion.bench.predictions import read_predictions
 from panlesion.bench.protocol import Asked, Choices
 from panlesion.data.sources.kits_masks import read_clinical
 from panlesion.errors import StoreError
@@ -66,3 +67,5 @@ def test_a_run_finds_that_size_tells_survival_and_draws_it(tree, tmp_path, monke
     assert low > high
     assert float(third.rows[0][4]) < 1e-3
     assert (tmp_path / "thirds.png").stat().st_size > 1000
+    said = [one for one in read_predictions(tmp_path) if one.arm == "size alone"]
+    assert c_index(*np.array([(one.time, one.event, one.evidence) for one in said], dtype=float).T) > 0.9

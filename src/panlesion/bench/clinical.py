@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from panlesion.bench.cross_validation import Fit, Folds, Sample, draw_folds, out_of_fold, stored_folds
+from panlesion.bench.predictions import Said, write_predictions
 from panlesion.bench.protocol import Table, Watch
 from panlesion.bench.scores import Score
 from panlesion.data.publish import write_text
@@ -22,7 +24,7 @@ from panlesion.measure.paired import holm
 from panlesion.measure.resampling import Interval
 
 REPETITIONS = 5
-PREDICTIONS = "predictions-{}.csv"
+EVIDENCE = "evidence-{}.csv"
 FOLDS_FILE = "folds-{}.json"
 
 
@@ -100,10 +102,30 @@ def predict_arms(
         for arm in arms[endpoint.id]:
             watch(f"{endpoint.id}: {arm.name}", len(found) + len(here), total)
             here.append(_predict(endpoint, arm, folds))
-        write_text(out / PREDICTIONS.format(endpoint.id), _csv(here))
+        write_text(out / EVIDENCE.format(endpoint.id), _csv(here))
         found += here
+    write_predictions(out, [said for one in found for said in _said(one)])
     watch("done", total, total)
     return found
+
+
+def _said(one: Predicted) -> list[Said]:
+    """One answer a case, its mean rank over repetitions, where curves can be drawn of it: two classes, or a time."""
+    endpoint = one.endpoint
+    survival = endpoint.outcome.shape[1] > 1
+    if not survival and not set(np.unique(endpoint.outcome).tolist()) <= {0.0, 1.0}:
+        return []
+    rank = (rankdata(one.evidence, axis=1) / len(endpoint.cases)).mean(axis=0)
+    return [
+        Said(
+            case=case, patient=patient, arm=one.arm.name, evidence=float(value), question=endpoint.title,
+            truth=None if survival else outcome[0] > 0, time=outcome[0] if survival else None,
+            event=outcome[1] > 0 if survival else None,
+        )
+        for case, patient, value, outcome in zip(
+            endpoint.cases, endpoint.patients, rank.tolist(), endpoint.outcome.tolist(), strict=True
+        )
+    ]  # fmt: skip
 
 
 def _predict(endpoint: Endpoint, arm: Arm, folds: Sequence[Folds]) -> Predicted:

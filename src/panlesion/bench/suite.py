@@ -57,13 +57,20 @@ class Ran:
 LOCAL: Mapping[str, Quick] = MappingProxyType(
     {
         "real": Quick(choices=Choices(), minutes=1, less="nothing"),
-        "lidc-attributes": Quick(choices=Choices(), minutes=3, less="nothing"),
+        "lidc-attributes": Quick(choices=Choices(), minutes=2, less="nothing"),
+        "kits-survival": Quick(choices=Choices(), minutes=2, less="nothing"),
+        "kits-stage": Quick(choices=Choices(), minutes=2, less="nothing"),
+        "lidc-malignancy": Quick(choices=Choices(), minutes=3, less="nothing"),
+        "kits-painted": Quick(
+            choices=Choices(cases=100, seeds=2), minutes=4, less="the first 100 patients, 2 repetitions instead of 5"
+        ),
         "phantoms": Quick(choices=Choices(cases=1), minutes=8, less="one scan of each type for testing instead of four"),
         "attributes": Quick(
             choices=Choices(cases=8), minutes=6, less="8 test bodies instead of 30, 16 for training instead of 40"
         ),
-        "sts": Quick(choices=Choices(shots=(1, 4), seeds=2), minutes=22, less="2 repetitions instead of 5; no 16 shots"),
-        "lidc": Quick(choices=Choices(shots=(4,), seeds=1), minutes=10, less="1 repetition instead of 5; 4 shots alone"),
+        "sts": Quick(choices=Choices(shots=(1, 4), seeds=1), minutes=6, less="1 repetition instead of 5; no 16 shots"),
+        "sts-mr": Quick(choices=Choices(shots=(1, 4), seeds=1), minutes=8, less="1 repetition instead of 5; no 16 shots"),
+        "lidc": Quick(choices=Choices(shots=(4,), seeds=1), minutes=6, less="1 repetition instead of 5; 4 shots alone"),
     }
 )
 """Rows in the order they are run: quickest first, so that a cut suite has most rows."""
