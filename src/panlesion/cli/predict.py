@@ -84,6 +84,7 @@ def predict(
     from panlesion.infer.predict import Settings, algorithm_of, check_modality
     from panlesion.nets.case_answer import check_segments
     from panlesion.nets.checkpoint import load_model
+    from panlesion.nets.memory import return_freed_memory
 
     _refuse_several(cts, organs, prior)
     if organ_labels not in set(OrganNumbering):
@@ -104,6 +105,7 @@ def predict(
         prior=prior,
         modality=modality,
     )
+    return_freed_memory()  # this process does nothing but predict
     chosen = _engine(model, engine, threads)
     _tell_failures(_predict_all(cases, out, model, settings, chosen, overwrite=overwrite), len(cases))
 

@@ -72,10 +72,10 @@ def pretrain(
         else:
             _stage_three(out, recipe, steps, seed, workers, start_from)
         return
+    from panlesion.nets.memory import keep_freed_memory
     from panlesion.recipes.pretrain import STAGE_ONE
     from panlesion.recipes.pretrain import pretrain as run
     from panlesion.train.loop import launched
-    from panlesion.train.memory import keep_freed_memory
 
     if recipe not in STAGE_ONE:
         raise typer.BadParameter(f"{recipe!r} is no recipe; use one of {', '.join(STAGE_ONE)}", param_hint="--recipe")
