@@ -62,7 +62,7 @@ LOCAL: Mapping[str, Quick] = MappingProxyType(
         "kits-stage": Quick(choices=Choices(), minutes=2, less="nothing"),
         "lidc-malignancy": Quick(choices=Choices(), minutes=3, less="nothing"),
         "kits-painted": Quick(
-            choices=Choices(cases=100, seeds=2), minutes=4, less="the first 100 patients, 2 repetitions instead of 5"
+            choices=Choices(cases=200, seeds=2), minutes=5, less="the first 200 patients, 2 repetitions instead of 5"
         ),
         "phantoms": Quick(choices=Choices(cases=1), minutes=8, less="one scan of each type for testing instead of four"),
         "attributes": Quick(
