@@ -10,7 +10,7 @@ from panlesion.bench.predictions import Said, write_predictions
 from panlesion.bench.scores import Score, write_scores
 from panlesion.bench.task import Arm
 from panlesion.data.publish import write_text
-from panlesion.errors import StoreError
+from panlesion.errors import PanlesionError, StoreError
 
 TABLE = "table.md"
 STAND_IN = "STAND_IN"
@@ -53,10 +53,15 @@ class Dataset:
             raise StoreError(f"{', '.join(missing)} not found. {self.how()}")
         if self.ids is None:
             return None
-        try:
-            return sum(len(self.ids(root / folder)) for folder in self.folders)
-        except StoreError as error:
-            raise StoreError(f"{error}. {self.how()}") from error
+        counts = []
+        for folder in self.folders:
+            try:
+                counts.append(len(self.ids(root / folder)))
+            except PanlesionError as error:
+                raise StoreError(f"{root / folder} cannot be used: {error}. {self.how()}") from error
+            if not counts[-1]:
+                raise StoreError(f"{root / folder} holds no case. {self.how()}")
+        return sum(counts)
 
     def how(self) -> str:
         """What to get and where to put it."""
