@@ -33,11 +33,13 @@ from panlesion.errors import StoreError
 
 ABOUT = "Drawn by panlesion to see the bench run: no patient, and no number measured on it means anything."
 SHAPE, CUBE = (44, 48, 40), (40, 40, 40)
-CASES, SCANS, NODULES, KIDNEYS = 6, 2, 54, 64
+CASES, SCANS, NODULES, KIDNEYS = 6, 2, 54, 48
 """Of a set to learn from; without lesion; of nodules, two a patient and 20 patients reserved; of kidneys, for 20 deaths."""
 SEVERAL = frozenset({"rider_lung", "covid1920"})
 """Sets with two scans of one patient: folds are dealt by patient."""
 MR = frozenset({"atlas_liver", "sts_mr"})
+_LIVER = 5
+"""In either numbering of organs."""
 SEGMENTS = (Protocol.FEW_SHOT, Protocol.FOLDS)
 TINY: Mapping[str, object] = MappingProxyType({"shots": (1,), "seeds": 1, "steps": 2})
 """Settings of any row that takes them; all its own arms run."""
@@ -106,13 +108,13 @@ def _write_nodules(root: Path) -> None:
 
 
 def _write_real(root: Path) -> None:
-    """The files of the single real CTs: a ball for the lesion, an organ map without organs."""
+    """The files of the single real CTs; one ball is the lesion of one and the liver of another."""
     for number, scan in enumerate(untouched.SCANS.values()):
-        case = draw_case(scan.id, ("lesion",) if scan.truth else (), number, shape=SHAPE)
-        empty = LabelMap(labels=np.zeros_like(case.label.labels), grid=case.label.grid)
+        case = draw_case(scan.id, ("ball",), number, shape=SHAPE)
+        liver = LabelMap(labels=case.label.labels * np.uint8(_LIVER), grid=case.label.grid)
         (root / scan.ct).parent.mkdir(parents=True, exist_ok=True)
         write_volume(root / scan.ct, case.ct)
-        for file, labels in ((scan.truth, case.label), (scan.organs, empty)):
+        for file, labels in ((scan.truth, case.label), (scan.organs, liver)):
             if file is not None:
                 write_labels(root / file, labels)
 
