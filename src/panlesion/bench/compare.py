@@ -14,6 +14,12 @@ from panlesion.errors import StoreError
 PAGE_MD, PAGE_HTML = "compare.md", "compare.html"
 PAPER_PARAMETERS = 240.3e6
 """Of the paper's network with 31 classes, from its code."""
+_PAPER_STEPS = {
+    Group.DETECTION: "5,000 (its public code)",
+    Group.ATTRIBUTES: "20,000 (its public code)",
+    Group.SURVIVAL: "an unpublished number",
+    Group.STAGING: "an unpublished number",
+}
 RAN = "ran on stand-ins, no score"
 
 
@@ -136,6 +142,8 @@ def what_differs(result: Result) -> list[str]:
             f"Training: {steps} steps here, 35 % of the patients tested on; 10 × 200 iterations in the paper, whose split is "
             "not published."
         )
+    if task.group in _PAPER_STEPS:
+        words.append(f"Training: {steps} steps a fold here; {_PAPER_STEPS[task.group]} in the paper.")
     if about is not None and about.choices:
         words.append(f"Chosen: {', '.join(f'{name} {value}' for name, value in about.choices.items())}.")
     return words

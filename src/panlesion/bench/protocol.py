@@ -27,6 +27,7 @@ class Protocol(StrEnum):
     UNTOUCHED = "real CTs, no adaptation"
     ATTRIBUTES = "report attributes"
     CLINICAL = "clinical endpoint, cross-validated by patient"
+    WHOLE_CASES = "5-fold question about whole cases"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,7 @@ class Choices:
     nnunet_epochs: int | None = None
     rival: Path | None = None
     rival_kind: str | None = None
+    stages: tuple[str, ...] | None = None
 
     def given(self) -> list[str]:
         """Names of what was chosen."""

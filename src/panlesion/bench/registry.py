@@ -17,6 +17,7 @@ from panlesion.bench.paper_rows import FEW_SHOT_CHOICES, paper_rows
 from panlesion.bench.protocol import BenchRow, Dataset, Protocol
 from panlesion.bench.task import Arm, BenchTask
 from panlesion.bench.unadapted import run_phantoms, run_real, run_synthetic_attributes
+from panlesion.bench.whole_case_rows import whole_case_rows
 from panlesion.data.sources import kits_masks, lidc_nodules, sts
 from panlesion.data.sources.registry import SOURCES
 from panlesion.lesion.taxonomy import LesionType
@@ -166,4 +167,6 @@ _OURS = (
         data=LIDC_DATA,
     ),
 )
-ROWS: Mapping[str, BenchRow] = MappingProxyType({row.id: row for row in _OURS} | paper_rows(paper_tasks(), SOURCES))
+ROWS: Mapping[str, BenchRow] = MappingProxyType(
+    {row.id: row for row in _OURS} | paper_rows(paper_tasks(), SOURCES) | whole_case_rows(paper_tasks(), SOURCES)
+)

@@ -82,6 +82,7 @@ BY_PROTOCOL: Mapping[Protocol, Quick] = MappingProxyType(
             choices=Choices(shots=(1, 4), seeds=1, cases=10), minutes=15, less="1 and 4 shots, 1 repetition, 10 test patients"
         ),
         Protocol.FOLDS: Quick(choices=Choices(steps=100, cases=5), minutes=20, less="100 steps, 5 test patients a fold"),
+        Protocol.WHOLE_CASES: Quick(choices=Choices(steps=100, cases=60), minutes=20, less="100 steps, the first 60 patients"),
     }
 )
 """For rows that are not in `LOCAL`, behind them."""

@@ -94,6 +94,9 @@ def run(
         str | None,
         typer.Option(help="What they are: suprem-unet, models-genesis, monai-unet or state-dict.", show_default=False),
     ] = None,
+    stages: Annotated[
+        str | None, typer.Option(help="Stages of a table that are words, lowest first, commas between.", show_default=False)
+    ] = None,
 ) -> None:
     """Run one row of the task table, or a suite; an interrupted run goes on with the same command. Leaves `table.md`.
 
@@ -108,7 +111,7 @@ def run(
     choices = Choices(
         shots=_numbers(shots), seeds=seeds, steps=steps, arms=tuple(arms.split(",")) if arms else None, spacing=spacing,
         cases=cases, workers=workers, development=development or None, nnunet_venv=nnunet_venv, nnunet_epochs=nnunet_epochs,
-        rival=rival, rival_kind=rival_kind,
+        rival=rival, rival_kind=rival_kind, stages=tuple(stages.split(",")) if stages else None,
     )  # fmt: skip
     if suite is not None:
         if task is not None or [name for name in choices.given() if name != "workers"]:
