@@ -1,10 +1,12 @@
 import json
+import re
 import shutil
+from dataclasses import replace
 
 import pytest
 from results_made import few_shot, survival
 
-from panlesion.bench.about import ABOUT, read_about
+from panlesion.bench.about import ABOUT, read_about, write_about
 from panlesion.bench.compare import RAN, beside, compare_folders, lines_of, markdown, read_results, shown, what_differs
 from panlesion.bench.scores import SCORES, Score, write_scores
 from panlesion.errors import StoreError
@@ -50,6 +52,21 @@ def test_a_stand_in_ran_and_shows_no_number(tmp_path):
     assert RAN in page
     assert "0.300" not in page
     assert "0.150" not in page
+
+
+def test_a_suite_on_stand_ins_ran_and_shows_no_number_of_any_row(tmp_path):
+    few_shot(tmp_path / "suite" / "kidney_tumor-few", stand_in=True)
+    empty = few_shot(tmp_path / "suite" / "sts", "sts")  # what its scores forgot to say, the run says
+    write_about(empty, replace(read_about(empty), row="sts", stand_in=True))
+    for path in compare_folders([tmp_path / "suite"], tmp_path / "out"):
+        text = path.read_text()
+        assert text.count(RAN) == 2
+        assert "nothing was measured" in text
+        assert not re.search(r"0\.\d\d", text.replace(html_style(text), ""))
+
+
+def html_style(text):
+    return "".join(re.findall(r"<style>.*?</style>", text, re.DOTALL)) or "\0"
 
 
 def test_a_single_scan_gets_no_interval():

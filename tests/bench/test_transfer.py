@@ -6,7 +6,7 @@ import torch
 from few_shot_made import DARK, TASK
 from runs_made import TINY, tiny_fit
 
-from panlesion.bench import few_shot
+from panlesion.bench import few_shot, transfer
 from panlesion.bench.few_shot import FewShot, run_few_shot
 from panlesion.bench.few_shot_table import few_shot_tables
 from panlesion.bench.task import Arm
@@ -54,6 +54,25 @@ def test_a_repetition_that_was_tuned_is_not_tuned_again(model, tmp_path, monkeyp
     (tmp_path / "results.jsonl").unlink()
     monkeypatch.setattr("panlesion.bench.transfer.adapted", lambda *_: pytest.fail("tuned again"))
     assert run_few_shot(DARK, tmp_path, model, PLAN, tmp_path) == first
+
+
+def test_two_jobs_of_a_repetition_may_tune_at_once(model, tmp_path, monkeypatch):
+    tune, depth = transfer.finetune_segment, []
+    cases = [few_shot._labelled(case) for case in DARK.related.cases(tmp_path)]
+    file = tmp_path / "related" / "tuned_0.safetensors"
+
+    def interrupted(start, labelled, config, run):
+        tuned = tune(start, labelled, config, run)
+        left = sorted(run.rglob("*"))
+        if not depth:
+            depth.append(run)
+            transfer.tuned_on_related(DARK.related, model, lambda: cases, PLAN.finetune, file)
+            assert sorted(run.rglob("*")) == left != []
+        return tuned
+
+    monkeypatch.setattr(transfer, "finetune_segment", interrupted)
+    transfer.tuned_on_related(DARK.related, model, lambda: cases, PLAN.finetune, file)
+    assert list(file.parent.iterdir()) == [file]
 
 
 def test_a_task_alone_has_no_such_arm():

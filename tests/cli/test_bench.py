@@ -9,10 +9,11 @@ from results_made import few_shot
 from runs_made import TINY
 from typer.testing import CliRunner
 
-from panlesion.bench import registry
+from panlesion.bench import registry, stand_ins
 from panlesion.bench.few_shot_table import run_task
 from panlesion.bench.paper import paper_tasks
 from panlesion.bench.protocol import BenchRow, Dataset, Protocol
+from panlesion.bench.stand_ins import StandIn
 from panlesion.cli import bench
 from panlesion.cli.main import app
 from panlesion.nets.checkpoint import save_checkpoint
@@ -95,6 +96,24 @@ def test_a_suite_runs_what_the_data_allow_and_tells_of_the_rest(root, tmp_path_f
     assert (out / "results.md").read_text() == (out / "o" / "results.md").read_text()
 
 
+def test_a_suite_on_stand_ins_tells_what_ran_and_what_did_not(root, tmp_path_factory, monkeypatch):
+    out = tmp_path_factory.mktemp("suite")
+    words = ("bench", "run", "--suite", "stand-ins", "--checkpoint", root / "tiny.safetensors", "--out", out / "o",
+             "--results", out / "page.md")  # fmt: skip
+    done, said = run(*words)
+    assert done.exit_code == 1
+    assert "made: no stand-in" in said and "lung-survival: no runner" in said
+    monkeypatch.setattr("panlesion.bench.paper.paper_tasks", dict)
+    rows = {"made": replace(registry.ROWS["made"], run=lambda *_: [])}
+    monkeypatch.setattr(registry, "ROWS", rows)
+    made = StandIn(name="made", cases=2, write=lambda to: (to / "made").mkdir(parents=True))
+    monkeypatch.setattr(stand_ins, "BY_ROW", {"made": made})
+    done, said = run(*words)
+    assert done.exit_code == 0, said
+    assert "1 of 1 rows ran end to end on stand-ins" in said
+    assert (out / "page.md").read_text() == (out / "o" / "standins.md").read_text()
+
+
 def test_results_are_compared(root):
     few_shot(root / "results")
     done, said = run("bench", "compare", root / "results", "--out", root / "compared")
@@ -130,7 +149,7 @@ def test_a_run_shows_its_table_and_leaves_it(root):
         (("made", "--root", "elsewhere"), "elsewhere/made not found"),
         (("shape-attribute",), "cases.csv with the columns case, patient, image, label, shape"),
         ((), "say which row to run, or --suite local"),
-        (("--suite", "everything"), "there is local"),
+        (("--suite", "everything"), "there is local and stand-ins"),
         (("made", "--suite", "local"), "has rows and settings of its own"),
         (("--suite", "local", "--steps", "3"), "give --workers alone"),
         (("made", "--arms", "ball,nnunet"), "nnunet needs nnU-Net in an environment of its own"),

@@ -5,7 +5,8 @@ import pytest
 
 from panlesion.ct.nifti import write_labels
 from panlesion.ct.volume import Grid, LabelMap
-from panlesion.data.sources.kits_masks import MASKS, TABLE, Sex, TStage, read_clinical, read_mask
+from panlesion.data.sources.kits_masks import MASKS, TABLE, Sex, TStage, named_cases, read_clinical, read_mask
+from panlesion.data.standins.kits_masks import write_kits_masks
 from panlesion.errors import ReadError, StoreError
 
 GRID = Grid(shape=(12, 10, 14), affine=np.diag([2.0, 2.0, -2.0, 1.0]))  # not the standard frame
@@ -173,3 +174,25 @@ def test_the_real_table_is_whole(shared_data):
     assert sum(one.staged is not None for one in found.patients) == 413
     mask = read_mask(shared_data / "kits23", found.patients[0].case)
     assert set(np.unique(mask.labels)) <= {0, 1, 2, 3}
+
+
+def test_a_stand_in_is_read_whole_and_has_every_stage_and_enough_deaths(tmp_path):
+    found = read_clinical(write_kits_masks(tmp_path, 48))
+    assert (found.bad, tuple(one.case for one in found.patients)) == ((), named_cases(tmp_path))
+    followed = [one for one in found.patients if one.malignant]
+    stages = [one.staged for one in followed]
+    assert min(stages.count(stage) for stage in (TStage.T1A, TStage.T1B, TStage.T2A, TStage.T3)) >= 5
+    assert 20 <= sum(one.dead for one in followed) < len(followed)
+    volumes = [np.count_nonzero(read_mask(tmp_path, f"case_{n:05d}").labels == 2) for n in range(4)]
+    assert volumes == sorted(volumes)
+    again = tmp_path / "again"
+    write_kits_masks(again, 2)
+    assert (again / MASKS / "case_00001.nii.gz").read_bytes() == (tmp_path / MASKS / "case_00001.nii.gz").read_bytes()
+
+
+def test_cases_are_named_without_judging_their_rows(root):
+    write_table(root, [ROWS[0] | {"age_at_nephrectomy": "old"}, *ROWS[1:]])
+    assert named_cases(root) == ("case_1", "case_2", "case_3", "case_4")
+    (root / MASKS / "case_4.nii.gz").unlink()
+    with pytest.raises(StoreError, match=r"masks_2mm lacks case_4"):
+        named_cases(root)

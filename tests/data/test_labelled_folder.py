@@ -8,6 +8,8 @@ from panlesion.ct.nifti import write_labels, write_volume
 from panlesion.ct.volume import LabelMap
 from panlesion.data.case import write_case
 from panlesion.data.sources.labelled_folder import Layout, find_labelled, parse_classes
+from panlesion.data.standins.drawn import draw_case
+from panlesion.data.standins.own import write_own
 from panlesion.errors import ReadError, StoreError
 
 
@@ -21,6 +23,15 @@ def test_images_and_labels_of_the_same_names_are_pairs(tmp_path):
     opened, (ct, label) = found.read(found.cases[1]), annotated(1)
     np.testing.assert_array_equal(opened.ct.hu, ct.hu)
     np.testing.assert_array_equal(opened.label.labels, label.labels)
+
+
+def test_a_stand_in_of_ones_own_data_is_pairs(tmp_path):
+    cases = [draw_case(f"c{n}", ("lesion",), n, shape=(16, 18, 14)) for n in range(2)]
+    found = find_labelled(write_own(tmp_path, cases))
+    assert (found.layout, len(found.cases), found.problems) == (Layout.PAIRS, 2, ())
+    opened = found.read(found.cases[1])
+    np.testing.assert_array_equal(opened.ct.hu, cases[1].ct.hu)
+    np.testing.assert_array_equal(opened.label.labels, cases[1].label.labels)
 
 
 def test_packed_and_plain_files_are_the_same_name(tmp_path):

@@ -14,6 +14,12 @@ from panlesion.errors import StoreError
 PAGE_MD, PAGE_HTML = "compare.md", "compare.html"
 PAPER_PARAMETERS = 240.3e6
 """Of the paper's network with 31 classes, from its code."""
+_PAPER_STEPS = {
+    Group.DETECTION: "5,000 (its public code)",
+    Group.ATTRIBUTES: "20,000 (its public code)",
+    Group.SURVIVAL: "an unpublished number",
+    Group.STAGING: "an unpublished number",
+}
 RAN = "ran on stand-ins, no score"
 
 
@@ -31,7 +37,8 @@ class Result:
     @property
     def stand_in(self) -> bool:
         """Whether all of it was measured on generated data."""
-        return bool(self.scores) and all(score.stand_in for score in self.scores)
+        drawn = self.about is not None and self.about.stand_in
+        return drawn or (bool(self.scores) and all(score.stand_in for score in self.scores))
 
     @property
     def title(self) -> str:
@@ -42,12 +49,16 @@ class Result:
     @property
     def quoted(self) -> tuple[Score, ...]:
         """The scores that are shown, without paired differences."""
-        return tuple(score for score in self.scores if not score.stand_in and not score.metric.endswith(DIFFERENCE))
+        return tuple(score for score in self._measured if not score.metric.endswith(DIFFERENCE))
 
     @property
     def differences(self) -> tuple[Score, ...]:
         """Paired differences of two arms."""
-        return tuple(score for score in self.scores if not score.stand_in and score.metric.endswith(DIFFERENCE))
+        return tuple(score for score in self._measured if score.metric.endswith(DIFFERENCE))
+
+    @property
+    def _measured(self) -> tuple[Score, ...]:
+        return () if self.stand_in else tuple(score for score in self.scores if not score.stand_in)
 
     def published(self, score: Score) -> Published | None:
         """The paper's number that a score stands beside."""
@@ -101,6 +112,8 @@ def _named(result: Result, name: str) -> Result:
 def what_differs(result: Result) -> list[str]:
     """How a run differs from what the paper did, in words; what nobody published is said to be so."""
     task, about = result.task, result.about
+    if result.stand_in:
+        return ["Drawn stand-ins in the layout of its data: the row ran to its end, and nothing was measured."]
     if task is None:
         return ["The paper has no such row: nothing published stands beside it."]
     words = []
@@ -129,6 +142,8 @@ def what_differs(result: Result) -> list[str]:
             f"Training: {steps} steps here, 35 % of the patients tested on; 10 × 200 iterations in the paper, whose split is "
             "not published."
         )
+    if task.group in _PAPER_STEPS:
+        words.append(f"Training: {steps} steps a fold here; {_PAPER_STEPS[task.group]} in the paper.")
     if about is not None and about.choices:
         words.append(f"Chosen: {', '.join(f'{name} {value}' for name, value in about.choices.items())}.")
     return words

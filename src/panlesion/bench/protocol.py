@@ -10,7 +10,7 @@ from panlesion.bench.predictions import Said, write_predictions
 from panlesion.bench.scores import Score, write_scores
 from panlesion.bench.task import Arm
 from panlesion.data.publish import write_text
-from panlesion.errors import StoreError
+from panlesion.errors import PanlesionError, StoreError
 
 TABLE = "table.md"
 STAND_IN = "STAND_IN"
@@ -27,6 +27,7 @@ class Protocol(StrEnum):
     UNTOUCHED = "real CTs, no adaptation"
     ATTRIBUTES = "report attributes"
     CLINICAL = "clinical endpoint, cross-validated by patient"
+    WHOLE_CASES = "5-fold question about whole cases"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +54,15 @@ class Dataset:
             raise StoreError(f"{', '.join(missing)} not found. {self.how()}")
         if self.ids is None:
             return None
-        try:
-            return sum(len(self.ids(root / folder)) for folder in self.folders)
-        except StoreError as error:
-            raise StoreError(f"{error}. {self.how()}") from error
+        counts = []
+        for folder in self.folders:
+            try:
+                counts.append(len(self.ids(root / folder)))
+            except PanlesionError as error:
+                raise StoreError(f"{root / folder} cannot be used: {error}. {self.how()}") from error
+            if not counts[-1]:
+                raise StoreError(f"{root / folder} holds no case. {self.how()}")
+        return sum(counts)
 
     def how(self) -> str:
         """What to get and where to put it."""
@@ -80,6 +86,7 @@ class Choices:
     nnunet_epochs: int | None = None
     rival: Path | None = None
     rival_kind: str | None = None
+    stages: tuple[str, ...] | None = None
 
     def given(self) -> list[str]:
         """Names of what was chosen."""

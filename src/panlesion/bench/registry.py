@@ -17,15 +17,17 @@ from panlesion.bench.paper_rows import FEW_SHOT_CHOICES, paper_rows
 from panlesion.bench.protocol import BenchRow, Dataset, Protocol
 from panlesion.bench.task import Arm, BenchTask
 from panlesion.bench.unadapted import run_phantoms, run_real, run_synthetic_attributes
+from panlesion.bench.whole_case_rows import whole_case_rows
 from panlesion.data.sources import kits_masks, lidc_nodules, sts
 from panlesion.data.sources.registry import SOURCES
 from panlesion.lesion.taxonomy import LesionType
 from panlesion.nets.classes import OTHER_MASS
 
 STS = BenchTask(id="sts", read=sts.read_sts, folder="sts", classes=sts.CLASSES, start_from=OTHER_MASS, spacing_mm=3.0)
+STS_MR_READER = SourceReader(source=sts.STS_MR, keep=sts.CLASSES)
 STS_MR = BenchTask(
     id="sts-mr",
-    read=SourceReader(source=sts.STS_MR, keep=sts.CLASSES),
+    read=STS_MR_READER,
     folder="sts",
     classes=sts.CLASSES,
     start_from=OTHER_MASS,
@@ -49,11 +51,13 @@ STS_DATA = Dataset(
     source="Vallières et al. 2015, TCIA Soft-tissue-Sarcoma, CC BY 3.0",
     get="the CTs and GTV masks of the collection Soft-tissue-Sarcoma (https://doi.org/10.7937/K9/TCIA.2015.7GO2GSKS)",
     layout="sts/STS_xxx/ct.nii.gz and sts/STS_xxx/ct_gtv.nii.gz, one folder a patient, image and mask on one grid",
+    ids=SourceReader(source=sts.STS, keep=sts.CLASSES).ids,
 )
 STS_MR_DATA = replace(
     STS_DATA,
     get=STS_DATA.get.replace("the CTs and GTV masks", "CTs, T1 MRs and their GTV masks"),
     layout=f"{STS_DATA.layout}; and mr_t1.nii.gz with mr_t1_gtv.nii.gz in the same folders",
+    ids=STS_MR_READER.ids,
 )
 LIDC_DATA = Dataset(
     folders=("lidc_nodules",),
@@ -66,6 +70,7 @@ LIDC_DATA = Dataset(
         "lidc_nodules/image/NAME.nii.gz, lidc_nodules/label/NAME.nii.gz and lidc_nodules/index.csv with a row for each NAME: "
         f"file, lidc_patient, readers, {', '.join(lidc_nodules.Score)} (medians, blank where unknown)"
     ),
+    ids=SourceReader(source=lidc_nodules.LIDC_NODULES, keep=lidc_nodules.CLASSES).ids,
 )
 
 KITS_DATA = Dataset(
@@ -76,6 +81,7 @@ KITS_DATA = Dataset(
         f"kits23/{kits_masks.MASKS}/CASE.nii.gz (1 kidney, 2 tumour, 3 cyst) and kits23/{kits_masks.TABLE} with a row for "
         f"each CASE: {', '.join(kits_masks.COLUMNS)}"
     ),
+    ids=kits_masks.named_cases,
 )
 
 REAL_DATA = Dataset(
@@ -83,6 +89,7 @@ REAL_DATA = Dataset(
     source="; ".join(scan.source for scan in untouched.SCANS.values()),
     get="the three scans: " + "; ".join(f"{scan.id} ({scan.source})" for scan in untouched.SCANS.values()),
     layout=", ".join(file for scan in untouched.SCANS.values() for file in scan.files),
+    ids=untouched.scans_in,
 )
 
 
@@ -160,4 +167,6 @@ _OURS = (
         data=LIDC_DATA,
     ),
 )
-ROWS: Mapping[str, BenchRow] = MappingProxyType({row.id: row for row in _OURS} | paper_rows(paper_tasks(), SOURCES))
+ROWS: Mapping[str, BenchRow] = MappingProxyType(
+    {row.id: row for row in _OURS} | paper_rows(paper_tasks(), SOURCES) | whole_case_rows(paper_tasks(), SOURCES)
+)

@@ -82,6 +82,7 @@ BY_PROTOCOL: Mapping[Protocol, Quick] = MappingProxyType(
             choices=Choices(shots=(1, 4), seeds=1, cases=10), minutes=15, less="1 and 4 shots, 1 repetition, 10 test patients"
         ),
         Protocol.FOLDS: Quick(choices=Choices(steps=100, cases=5), minutes=20, less="100 steps, 5 test patients a fold"),
+        Protocol.WHOLE_CASES: Quick(choices=Choices(steps=100, cases=60), minutes=20, less="100 steps, the first 60 patients"),
     }
 )
 """For rows that are not in `LOCAL`, behind them."""
@@ -127,7 +128,7 @@ def run_suite(
         CheckpointError: The checkpoint cannot be read: every row would fail.
     """
     model, started, ran = fingerprint(load_model(checkpoint)), clock(), []
-    state = _read_state(out)
+    state = read_state(out)
     for row in in_order(rows):
         quick = quick_settings(row)
         choices = replace(quick.choices, workers=workers) if "workers" in row.takes else quick.choices
@@ -137,12 +138,12 @@ def run_suite(
         before, now = state.get(row.id, {}), clock()
         if missing := _missing(row, root):
             one = replace(one, ended=Ended.NO_DATA, why=missing)
-        elif before.get("settings") == _settings(quick, model) and _whole(asked.out):
+        elif before.get("settings") == _settings(quick, model) and whole(asked.out):
             one = replace(one, ended=Ended.KEPT, minutes=before["minutes"])
         elif now - started >= 60 * minutes:
             one = replace(one, ended=Ended.LATE)
         else:
-            why = _attempt(row, asked, watch(row.id))
+            why = attempt(row, asked, watch(row.id))
             one = replace(one, minutes=(clock() - now) / 60, ended=Ended.FAILED if why else Ended.DONE, why=why)
             if not why:
                 state[row.id] = {"settings": _settings(quick, model), "minutes": one.minutes}
@@ -169,7 +170,7 @@ def _missing(row: BenchRow, root: Path) -> str:
     return ""
 
 
-def _whole(out: Path) -> bool:
+def whole(out: Path) -> bool:
     """Whether a folder holds a finished row's files."""
     try:
         read_scores(out)
@@ -178,7 +179,7 @@ def _whole(out: Path) -> bool:
     return (out / TABLE).is_file()
 
 
-def _attempt(row: BenchRow, asked: Asked, watch: Watch) -> str:
+def attempt(row: BenchRow, asked: Asked, watch: Watch) -> str:
     """Why a row failed; empty where it did not."""
     try:
         row.measure(asked, watch)
@@ -191,7 +192,12 @@ def _attempt(row: BenchRow, asked: Asked, watch: Watch) -> str:
     return ""
 
 
-def _read_state(out: Path) -> dict[str, Any]:
+def read_state(out: Path) -> dict[str, Any]:
+    """What a suite's folder says of its finished rows; it is made if there is none.
+
+    Raises:
+        StoreError: The file is damaged, or no such record.
+    """
     path = out / STATE
     out.mkdir(parents=True, exist_ok=True)
     if not path.exists():

@@ -26,6 +26,8 @@ class Arm(StrEnum):
     TRANSFERRED = "tuned on the related task first"
     NNUNET = "nnU-Net"
     RIVAL = "rival"
+    VOLUME = "lesion volume"
+    MAJORITY = "most frequent class"
 
 
 class HasPatient(Protocol):

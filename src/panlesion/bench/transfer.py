@@ -1,6 +1,6 @@
 """A network tuned first on a related task of the same patients, such as their CTs before their MRs."""
 
-import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +21,8 @@ def tuned_on_related(task: BenchTask, model: Model, cases: Callable[[], list[Lab
     if not file.exists():
         start = adapted(model, dict.fromkeys(task.classes, task.start_from))
         start.info = replace(start.info, spacing_mm=task.working_mm)
-        run = file.with_suffix(".run")
-        tuned = finetune_segment(start, cases(), config, run)
-        save_checkpoint(file, tuned)
-        shutil.rmtree(run, ignore_errors=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # two jobs of a repetition may come here at once: each needs a folder of its own, and both leave the same weights
+        with tempfile.TemporaryDirectory(prefix=f".{file.stem}.", dir=file.parent) as run:
+            save_checkpoint(file, finetune_segment(start, cases(), config, Path(run)))
     return load_checkpoint(file)

@@ -173,6 +173,17 @@ def check_files(root: Path, scans: Sequence[str] = tuple(SCANS)) -> None:
         raise StoreError(f"{root} lacks {'; '.join(problems)}. Get these and put them there, or name other scans")
 
 
+def scans_in(folder: Path) -> tuple[str, ...]:
+    """The scan whose folder this is.
+
+    Raises:
+        StoreError: Files of it are missing.
+    """
+    mine = tuple(name for name in SCANS if name == folder.name)
+    check_files(folder.parent, mine)
+    return mine
+
+
 def read_rows(out: Path) -> list[RealRow]:
     """The rows of finished scans."""
     return [RealRow.of(row) for row in read_lines(out / RESULTS)]

@@ -15,7 +15,8 @@ console = Console()
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode="markdown")
 
 OWN = "the row's own"
-SUITE = "local"
+SUITE, STAND_INS = "local", "stand-ins"
+SUITES = (SUITE, STAND_INS)
 
 
 @app.command("list")
@@ -70,7 +71,11 @@ def run(
         bool, typer.Option("--development", help="On the patients reserved for choices, which are in no result.")
     ] = False,
     suite: Annotated[
-        str | None, typer.Option(help="`local`: every row that the data below the root allow, each with quick settings.")
+        str | None,
+        typer.Option(
+            help="`local`: every row that the data below the root allow, each with quick settings. `stand-ins`: every row end "
+            "to end on small drawn cases, which it writes; it tells that they ran, and no score."
+        ),
     ] = None,
     minutes: Annotated[float, typer.Option(min=0, help="Of a suite: after so long no further row is started.")] = 60.0,
     results: Annotated[Path | None, typer.Option(help="Of a suite: another place for its page of results.")] = None,
@@ -89,10 +94,15 @@ def run(
         str | None,
         typer.Option(help="What they are: suprem-unet, models-genesis, monai-unet or state-dict.", show_default=False),
     ] = None,
+    stages: Annotated[
+        str | None, typer.Option(help="Stages of a table that are words, lowest first, commas between.", show_default=False)
+    ] = None,
 ) -> None:
     """Run one row of the task table, or a suite; an interrupted run goes on with the same command. Leaves `table.md`.
 
     Example: `panlesion bench run sts --root datasets --shots 1,4,16 --workers 2 --out results/sts`
+
+    Example: `panlesion bench run --suite stand-ins --workers 2 --out results/standins`
     """
     need_model_extra("bench")
     from panlesion.bench.protocol import TABLE, Asked, Choices, Protocol
@@ -101,15 +111,18 @@ def run(
     choices = Choices(
         shots=_numbers(shots), seeds=seeds, steps=steps, arms=tuple(arms.split(",")) if arms else None, spacing=spacing,
         cases=cases, workers=workers, development=development or None, nnunet_venv=nnunet_venv, nnunet_epochs=nnunet_epochs,
-        rival=rival, rival_kind=rival_kind,
+        rival=rival, rival_kind=rival_kind, stages=tuple(stages.split(",")) if stages else None,
     )  # fmt: skip
     if suite is not None:
         if task is not None or [name for name in choices.given() if name != "workers"]:
             raise typer.BadParameter("a suite has rows and settings of its own; give --workers alone", param_hint="--suite")
-        if suite != SUITE:
-            raise typer.BadParameter(f"{suite!r} is no suite; there is {SUITE}", param_hint="--suite")
+        if suite not in SUITES:
+            raise typer.BadParameter(f"{suite!r} is no suite; there is {' and '.join(SUITES)}", param_hint="--suite")
         need_bench_extra("bench run --suite")
-        _run_suite(root, checkpoint, out or Path("bench"), workers or 1, minutes, results)
+        if suite == STAND_INS:
+            _run_stand_ins(checkpoint, out or Path("bench") / STAND_INS, workers or 1, results)
+        else:
+            _run_suite(root, checkpoint, out or Path("bench"), workers or 1, minutes, results)
         return
     if task is None or task not in ROWS:
         raise typer.BadParameter(_no_row(task), param_hint="TASK")
@@ -169,13 +182,34 @@ def _run_suite(root: Path, checkpoint: str, out: Path, workers: int, minutes: fl
         raise typer.Exit(1)
 
 
+def _run_stand_ins(checkpoint: str, out: Path, workers: int, results: Path | None) -> None:
+    from panlesion.bench.paper import paper_tasks
+    from panlesion.bench.registry import ROWS
+    from panlesion.bench.stand_in_suite import PAGE, run_stand_ins
+    from panlesion.data.publish import write_text
+
+    with _progress() as progress:
+        stood = run_stand_ins(
+            ROWS, paper_tasks(), checkpoint, out, workers=workers, watch=_watching(progress, f"{STAND_INS} suite")
+        )
+    for one in stood:
+        if not one.good:
+            console.print(f"{one.row}: {one.went}{f' ({one.why})' if one.why else ''}", soft_wrap=True)
+    console.print(f"{sum(one.good for one in stood)} of {len(stood)} rows ran end to end on stand-ins.", soft_wrap=True)
+    if results is not None:
+        write_text(results, (out / PAGE).read_text(encoding="utf-8"))
+    console.print(f"Written: {results or out / PAGE}", soft_wrap=True)
+    if not all(one.good for one in stood):
+        raise typer.Exit(1)
+
+
 def _no_row(task: str | None) -> str:
     """What to do about a row that is not there; for a task of the paper, what would be needed."""
     from panlesion.bench.paper import paper_tasks
     from panlesion.bench.registry import ROWS
 
     if task is None:
-        return f"say which row to run, or --suite {SUITE}; `panlesion bench list` has the rows"
+        return f"say which row to run, or --suite {' or '.join(SUITES)}; `panlesion bench list` has the rows"
     paper = paper_tasks().get(task)
     if paper is None:
         return f"{task} is no row of the table; use one of {', '.join(ROWS)}"

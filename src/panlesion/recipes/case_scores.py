@@ -133,7 +133,8 @@ def _right(
 ) -> list[CaseScore]:
     """Accuracy and macro F1 beside those of the class that is most frequent in what each fold's model was trained on."""
     rows = np.arange(len(truth)) if known is None else known
-    said, usual = probability.argmax(axis=1)[rows], _usual(of, truth, rows)[rows]
+    counted = np.isin(np.arange(len(truth)), rows)
+    said, usual = probability.argmax(axis=1)[rows], usual_class(truth, of.fold, counted)[rows]
     clusters = [of.patients[row] for row in rows.tolist()]
     return [
         CaseScore(
@@ -145,13 +146,12 @@ def _right(
     ]  # fmt: skip
 
 
-def _usual(of: _Scored, truth: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.int64]:
+def usual_class(truth: NDArray[np.int64], fold: NDArray[np.int64], known: NDArray[np.bool_]) -> NDArray[np.int64]:
     """For each case the most frequent class among the known ones of the other folds."""
-    counted = np.isin(np.arange(len(truth)), known)
     found = np.zeros(len(truth), dtype=np.int64)
-    for fold in np.unique(of.fold):
-        others = truth[(of.fold != fold) & counted]
-        found[of.fold == fold] = np.bincount(others).argmax() if len(others) else 0
+    for one in np.unique(fold):
+        others = truth[(fold != one) & known]
+        found[fold == one] = np.bincount(others).argmax() if len(others) else 0
     return found
 
 

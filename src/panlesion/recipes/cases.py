@@ -123,33 +123,60 @@ def _part(recipe: CaseRecipe, name: str, rows: NDArray[np.int64], scored: NDArra
 
 
 def prepare(
-    recipe: CaseRecipe, start: StartingWeights, table: CaseTable, out: Path, *, progress: Progress | None = None
-) -> Prepared:
+    recipe: CaseRecipe, start: StartingWeights, table: CaseTable, out: Path, *, cubes_in: Path | None = None,
+    progress: Progress | None = None,
+) -> Prepared:  # fmt: skip
     """The cubes of all cases, kept as files of `out`, and what the starting encoder makes of them.
+
+    Runs of the same cases and framing may share their cubes in a folder `cubes_in`.
 
     Raises:
         ReadError, StoreError: A case cannot be read any more.
         TrainingError: A prepared file is damaged.
     """
-    (out / PREPARED_FOLDER).mkdir(parents=True, exist_ok=True)
+    kept = cubes_in or out
+    for folder in (out, kept / PREPARED_FOLDER):
+        folder.mkdir(parents=True, exist_ok=True)
     by_id = {case.id: case for case in table.cases}
-    cubes = []
     for number, entry in enumerate(recipe.cases):
         if progress is not None:
             progress(number, len(recipe.cases), entry.id)
-        # numbered: an id may hold anything a file name may, and more
-        hu, mask = (out / PREPARED_FOLDER / f"{number:04d}_{what}.npy" for what in ("hu", "mask"))
+        hu, mask = _cube_files(kept, number)
         if not (hu.exists() and mask.exists()):
             opened = table.read(by_id[entry.id])
             framed = frame(opened.images, opened.label, recipe.framing, spare=recipe.spare)
             _store(hu, framed.hu)
             _store(mask, framed.mask)
-        cubes.append(Cube(id=entry.id, hu=_mapped(hu), mask=_mapped(mask)))
     if not (out / VECTORS_FILE).exists():
         model = untrained(recipe, start, (0.0, 1.0)).eval()
-        _store(out / VECTORS_FILE, gather_cases(model, recipe.look, cubes, views=recipe.views, seed=recipe.fit.seed,
-                                                augment=recipe.augment, progress=progress))  # fmt: skip
-    return Prepared(cubes=cubes, targets=targets_of(recipe), vectors=np.array(_mapped(out / VECTORS_FILE)))
+        vectors = gather_cases(model, recipe.look, _cubes(recipe, kept), views=recipe.views, seed=recipe.fit.seed,
+                               augment=recipe.augment, progress=progress)  # fmt: skip
+        _store(out / VECTORS_FILE, vectors)
+    return prepared(recipe, out, cubes_in=cubes_in)
+
+
+def prepared(recipe: CaseRecipe, out: Path, *, cubes_in: Path | None = None) -> Prepared:
+    """What `prepare` left.
+
+    Raises:
+        TrainingError: A file is missing or damaged.
+    """
+    vectors = np.array(_mapped(out / VECTORS_FILE))
+    return Prepared(cubes=_cubes(recipe, cubes_in or out), targets=targets_of(recipe), vectors=vectors)
+
+
+def _cubes(recipe: CaseRecipe, folder: Path) -> list[Cube]:
+    found = []
+    for number, entry in enumerate(recipe.cases):
+        hu, mask = _cube_files(folder, number)
+        found.append(Cube(id=entry.id, hu=_mapped(hu), mask=_mapped(mask)))
+    return found
+
+
+def _cube_files(folder: Path, number: int) -> tuple[Path, Path]:
+    """Numbered: an id may hold anything a file name may, and more."""
+    hu, mask = (folder / PREPARED_FOLDER / f"{number:04d}_{what}.npy" for what in ("hu", "mask"))
+    return hu, mask
 
 
 def _store(path: Path, array: NDArray) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from isal import isal_zlib
@@ -79,6 +79,14 @@ def check_table(
         problems += _parts_wrong(table, task, names, of)
     rows = tuple(CheckedRow(case=case, crc=crc, volume_ml=ml, fold=of.get(case.patient, -1)) for case, crc, ml in opened)
     return CheckedTable(rows=rows, folds=names, problems=tuple(problems), notes=tuple(notes))
+
+
+def refolded(table: CaseTable, checked: CheckedTable, task: CaseTask, *, folds: int, seed: int) -> CheckedTable:
+    """The same rows in folds of another seed, opening none; its problems are those of the folds alone."""
+    names, of, problems = _folds(table, task, folds, seed)
+    problems = problems or _parts_wrong(table, task, names, of)
+    rows = tuple(replace(row, fold=of.get(row.case.patient, -1)) for row in checked.rows)
+    return replace(checked, rows=rows, folds=names, problems=tuple(problems))
 
 
 def _worth_knowing(case: OpenCase, framing: Framing) -> list[str]:

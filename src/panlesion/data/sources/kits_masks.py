@@ -144,6 +144,17 @@ def read_clinical(root: Path) -> Clinical:
     return Clinical(patients=tuple(patients), bad=tuple(bad))
 
 
+def named_cases(root: Path) -> tuple[str, ...]:
+    """The table's cases, whether their rows are good or not; each has a mask.
+
+    Raises:
+        StoreError: As `read_clinical`, but for rows of which none is good.
+    """
+    names = tuple(row["case_id"] for row in _rows(root / TABLE))
+    _check_masks(root, names)
+    return names
+
+
 def _fields(row: Mapping[str, str]) -> tuple[dict[str, object], list[str]]:
     """Fields of a row, and what is wrong with it."""
     fields: dict[str, object] = {}
