@@ -132,7 +132,11 @@ def whole_case_tables(
         times = 1 if arm is Arm.VOLUME else len(evidence)
         scores += [scored(row, str(arm), name, mine[name], repetitions=times) for name in names if name in mine]
         said += _said(arm, truth, answer)
-    told = (*_told(truth), "Answers are out of fold; intervals resample patients (n).", *notes)
+    told = (
+        *_told(truth),
+        "Answers are out of fold; intervals resample patients (n). -: no such answer, or these cases do not define it.",
+        *notes,
+    )
     table = Table(title=_title(truth, len(evidence)), header=("arm", *names), rows=tuple(rows), notes=told,
                   scores=tuple(scores), said=tuple(said))  # fmt: skip
     return [table]

@@ -170,6 +170,14 @@ def _answers(
     parts = {key: [part for part in parts_of(recipe) if len(part.scored)] for key, recipe in recipes.items()}
     every = [CaseJob(arm=arm, seed=seed, part=part.name) for (arm, seed), mine in parts.items() for part in mine]
     jobs = [job for job in every if job.key not in told]
+
+    def read(arm: Arm, seed: int, part: Part) -> Answers:
+        return _read(told[arm, seed, part.name], part, recipes[arm, seed], out)
+
+    for (arm, seed), mine in parts.items():  # before hours are spent on the others
+        for part in mine:
+            if (arm, seed, part.name) in told:
+                read(arm, seed, part)
     for arm, seed in dict.fromkeys((job.arm, job.seed) for job in jobs):
         folder = out / RUNS / f"{arm.name.lower()}_{seed}"
         prepare(recipes[arm, seed], starts[arm], table, folder, cubes_in=out,
@@ -183,8 +191,7 @@ def _answers(
         told[outcome.job.key] = outcome.result
         shutil.rmtree(out / RUNS / _folder(outcome.job) / outcome.job.part, ignore_errors=True)
         watch(str(outcome.job), done + number, len(every))
-    return {(arm, seed): [(part, _read(told[arm, seed, part.name], part, recipes[arm, seed], out)) for part in mine]
-            for (arm, seed), mine in parts.items()}  # fmt: skip
+    return {(arm, seed): [(part, read(arm, seed, part)) for part in mine] for (arm, seed), mine in parts.items()}
 
 
 def _told(out: Path) -> dict[tuple[str, int, str], dict[str, Any]]:
