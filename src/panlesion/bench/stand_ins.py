@@ -36,7 +36,8 @@ from panlesion.data.standins.tcia import write_tcga_blca
 from panlesion.errors import StoreError
 
 ABOUT = "Drawn by panlesion to see the bench run: no patient, and no number measured on it means anything."
-SHAPE, CUBE = (44, 48, 40), (40, 40, 40)
+SHAPE, CUBE, SMALL = (44, 48, 40), (40, 40, 40), (28, 32, 24)
+"""Voxels of a scan, of a nodule's cube, and of a scan where many are needed."""
 CASES, SCANS, NODULES, KIDNEYS = 6, 2, 54, 48
 """Of a set to learn from; without lesion; of nodules, two a patient and 20 patients reserved; of kidneys, for 20 deaths."""
 WHOLE = 20
@@ -111,7 +112,8 @@ def _of_source(task: PaperTask, protocol: Protocol) -> StandIn:
 
 def _write_source(source: str, folder: str, cases: int, root: Path) -> None:
     modality = Modality.MR if source in MR else Modality.CT
-    STANDINS[source](root / folder, draw_cases(SOURCES[source].classes, cases, modality=modality))
+    shape = SMALL if cases >= WHOLE else SHAPE
+    STANDINS[source](root / folder, draw_cases(SOURCES[source].classes, cases, shape=shape, modality=modality))
 
 
 def _write_own(folder: str, root: Path) -> None:
@@ -142,7 +144,7 @@ def _write_real(root: Path) -> None:
 
 def _write_bladders(root: Path) -> None:
     """The set has no masks: a user adds organ maps, and so does its stand-in."""
-    drawn = draw_cases(("bladder",), WHOLE)
+    drawn = draw_cases(("bladder",), WHOLE, shape=SMALL)
     folder = write_tcga_blca(root / "tcga_blca", drawn)
     (folder / ORGANS).mkdir()
     for found, case in zip(SOURCES["tcga_blca"].find(folder), drawn, strict=True):
