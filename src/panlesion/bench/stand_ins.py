@@ -73,7 +73,9 @@ class StandIn:
 def tiny_settings(row: BenchRow) -> Choices:
     """As little of a row as runs all of it: one test patient where it segments, two scans where there is no lesion."""
     cases = 1 if row.protocol in SEGMENTS else SCANS if row.protocol is Protocol.LESION_FREE else None
-    return Choices(**{name: value for name, value in {**TINY, "cases": cases}.items() if name in row.takes})  # type: ignore[arg-type]
+    steps = {"steps": 1} if row.protocol is Protocol.WHOLE_CASES else {}  # large crops, fifteen trainings
+    chosen = {**TINY, "cases": cases, **steps}
+    return Choices(**{name: value for name, value in chosen.items() if name in row.takes})  # type: ignore[arg-type]
 
 
 def draw_cases(
