@@ -21,9 +21,8 @@ from panlesion.nets.model import Model, ModelInfo
 TASKS = paper_tasks()
 
 
-def test_every_segmentation_and_lesion_free_task_has_a_row():
-    lacking = {task.group for task in TASKS.values() if task.id not in ROWS}
-    assert lacking == {Group.DETECTION, Group.SURVIVAL, Group.STAGING, Group.ATTRIBUTES}
+def test_every_task_has_a_row_of_its_protocol():
+    assert not [task.id for task in TASKS.values() if task.id not in ROWS]
     for task in TASKS.values():
         if task.group is Group.FEW_SHOT:
             assert ROWS[task.id].protocol is Protocol.FEW_SHOT

@@ -12,6 +12,7 @@ from panlesion.bench.protocol import STAND_IN, Asked, Choices, Protocol
 from panlesion.bench.registry import ROWS
 from panlesion.bench.scores import read_scores
 from panlesion.bench.stand_ins import StandIn, lay_out, stand_in_of, tiny_settings
+from panlesion.bench.whole_case_rows import ASKED
 from panlesion.ct.modality import Modality
 from panlesion.data.sources.registry import SOURCES
 from panlesion.data.standins.drawn import draw_case
@@ -21,14 +22,11 @@ from panlesion.nets.checkpoint import save_checkpoint
 from panlesion.nets.classes import pan_tumour_classes
 from panlesion.nets.model import Model, ModelInfo
 
-# one row for each public dataset: the few-shot row where there is one
+# one row for each public dataset: the few-shot row where there is one; rows about whole cases have their own tests
 PUBLIC = {
     task.data.id: task
     for task in reversed(paper_tasks().values())
-    if task.id in ROWS
-    and not task.data.own
-    and task.group is not Group.FULL
-    and ROWS[task.id].protocol is not Protocol.WHOLE_CASES  # beside their rows
+    if task.id in ROWS and not task.data.own and task.group is not Group.FULL and task.group not in ASKED
 }
 
 SEVERAL = {"rider_lung", "covid1920"}

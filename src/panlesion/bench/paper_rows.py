@@ -38,7 +38,7 @@ def fold_plan() -> FewShot:
 
 
 def paper_rows(tasks: Mapping[str, PaperTask], sources: Mapping[str, Source]) -> dict[str, BenchRow]:
-    """A row for every task that can run with these sources; what is left has no runner yet."""
+    """A row for every task of segmentation or of lesion-free scans that can run with these sources."""
     rows = (_row(task, sources) for task in tasks.values())
     return {row.id: row for row in rows if row is not None}
 

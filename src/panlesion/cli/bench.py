@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -10,6 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from panlesion.cli._extras import need_bench_extra, need_model_extra
+
+if TYPE_CHECKING:
+    from panlesion.bench.protocol import Asked, BenchRow
 
 console = Console()
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode="markdown")
@@ -105,7 +108,7 @@ def run(
     Example: `panlesion bench run --suite stand-ins --workers 2 --out results/standins`
     """
     need_model_extra("bench")
-    from panlesion.bench.protocol import TABLE, Asked, Choices, Protocol
+    from panlesion.bench.protocol import Asked, Choices, Protocol
     from panlesion.bench.registry import ROWS
 
     choices = Choices(
@@ -128,21 +131,7 @@ def run(
         raise typer.BadParameter(_no_row(task), param_hint="TASK")
     if ROWS[task].protocol is Protocol.CLINICAL:
         need_bench_extra(f"bench run {task}")
-    asked = Asked(root=root, checkpoint=checkpoint, out=out or Path("bench") / task, choices=choices)
-    try:
-        ROWS[task].check(asked)
-        with _progress() as progress:
-            tables = ROWS[task].measure(asked, _watching(progress, task))
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="option") from error
-    for one in tables:
-        shown = Table(*one.header, title=one.title)
-        for cells in one.rows:
-            shown.add_row(*cells)
-        console.print(shown)
-        for note in one.notes:
-            console.print(note)
-    console.print(f"Written: {asked.out / TABLE}")
+    _run_row(ROWS[task], Asked(root=root, checkpoint=checkpoint, out=out or Path("bench") / task, choices=choices))
 
 
 @app.command("compare")
@@ -159,6 +148,25 @@ def compare(
 
     for path in compare_folders(folders, out):
         console.print(f"Written: {path}", soft_wrap=True)
+
+
+def _run_row(row: "BenchRow", asked: "Asked") -> None:
+    from panlesion.bench.protocol import TABLE
+
+    try:
+        row.check(asked)
+        with _progress() as progress:
+            tables = row.measure(asked, _watching(progress, row.id))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="option") from error
+    for one in tables:
+        shown = Table(*one.header, title=one.title)
+        for cells in one.rows:
+            shown.add_row(*cells)
+        console.print(shown)
+        for note in one.notes:
+            console.print(note)
+    console.print(f"Written: {asked.out / TABLE}")
 
 
 def _run_suite(root: Path, checkpoint: str, out: Path, workers: int, minutes: float, results: Path | None) -> None:
