@@ -67,38 +67,44 @@ def run_stand_ins(
     """
     model, state, started = fingerprint(load_model(checkpoint)), read_state(out), clock()
     wanted = [row for row in rows.values() if row.data is not None]
-    stood = [
-        Stood(row=task.id, title=task.title, went=Went.NO_RUNNER, layout=task.data.layout)
-        for task in tasks.values()
-        if task.id not in rows
-    ]
+    stood = [_without_runner(task) for task in tasks.values() if task.id not in rows]
     for number, row in enumerate(wanted):
         watch(row.id, number, len(wanted))
-        made, choices = stand_in_of(row), tiny_settings(row)
-        assert row.data is not None
-        one = Stood(row=row.id, title=row.title, went=Went.NO_STAND_IN, layout=row.data.layout, settings=_words(choices))
-        if made is not None:
-            one = replace(one, cases=made.cases)
-            settings = {"model": model, "choices": _words(choices), "stand-in": made.name, "cases": made.cases}
-            before = state.get(row.id, {})
-            asked = Asked(root=out / DATASETS, checkpoint=checkpoint, out=out / row.id, choices=_with(choices, row, workers))
-            if before.get("settings") == settings and whole(asked.out):
-                one = replace(one, went=Went.KEPT, seconds=60 * before["minutes"], arms=_arms(asked.out))
-            elif clock() - started >= 60 * minutes:
-                one = replace(one, went=Went.LATE)
-            else:
-                began = clock()
-                why = _laid_out(made, row, asked.root) or attempt(row, asked, _told(watch, row.id, number, len(wanted)))
-                one = replace(one, went=Went.FAILED if why else Went.RAN, why=why, seconds=clock() - began)
-                if not why:
-                    one = replace(one, arms=_arms(asked.out))
-                    state[row.id] = {"settings": settings, "minutes": one.seconds / 60}
-                    write_text(out / STATE, json.dumps(state, indent=1) + "\n")
+        choices, made = tiny_settings(row), stand_in_of(row)
+        one = _begun(row, choices, made)
+        asked = Asked(root=out / DATASETS, checkpoint=checkpoint, out=out / row.id, choices=_with(choices, row, workers))
+        settings = {"model": model, "choices": one.settings, "stand-in": made.name if made else "", "cases": one.cases}
+        before = state.get(row.id, {})
+        if made is None:
+            one = replace(one, went=Went.NO_STAND_IN)
+        elif before.get("settings") == settings and whole(asked.out):
+            one = replace(one, went=Went.KEPT, seconds=60 * before["minutes"], arms=_arms(asked.out))
+        elif clock() - started < 60 * minutes:
+            began = clock()
+            why = _laid_out(made, row, asked.root) or attempt(row, asked, _told(watch, row.id, number, len(wanted)))
+            one = replace(one, went=Went.FAILED if why else Went.RAN, why=why, seconds=clock() - began)
+            if not why:
+                one = replace(one, arms=_arms(asked.out))
+                state[row.id] = {"settings": settings, "minutes": one.seconds / 60}
+                write_text(out / STATE, json.dumps(state, indent=1) + "\n")
         stood.append(one)
         write_text(out / PAGE, page(stood))
     watch("done", len(wanted), len(wanted))
     write_text(out / PAGE, page(stood))
     return stood
+
+
+def _without_runner(task: PaperTask) -> Stood:
+    return Stood(row=task.id, title=task.title, went=Went.NO_RUNNER, layout=task.data.layout)
+
+
+def _begun(row: BenchRow, choices: Choices, made: StandIn | None) -> Stood:
+    """What is known of a row before it runs."""
+    assert row.data is not None
+    return Stood(
+        row=row.id, title=row.title, went=Went.LATE, layout=row.data.layout, settings=_words(choices),
+        cases=made.cases if made else 0,
+    )  # fmt: skip
 
 
 def _arms(out: Path) -> tuple[str, ...]:
