@@ -154,6 +154,20 @@ def test_a_writer_that_fails_is_the_rows_failure(tmp_path, checkpoint, monkeypat
     assert (one.went, one.why) == (Went.FAILED, "its stand-in: OSError: the disk of .made is full")
 
 
+@pytest.mark.usefixtures("drawn")
+def test_no_row_begins_after_the_budget_and_what_ran_is_kept(tmp_path, checkpoint):
+    now = [0.0]
+
+    def clock():
+        now[0] += 20.0
+        return now[0]
+
+    rows = {name: made_row(name, []) for name in ("a", "b")}
+    assert [one.went for one in go(tmp_path, checkpoint, rows, minutes=0.5, clock=clock)] == [Went.RAN, Went.LATE]
+    assert "- **b** not started: the budget was spent" in (tmp_path / "out" / PAGE).read_text()
+    assert [one.went for one in go(tmp_path, checkpoint, rows, minutes=0)] == [Went.KEPT, Went.LATE]
+
+
 @pytest.mark.parametrize("content", ["{", "[]", '{"a": {"settings": {}}}'])
 def test_a_damaged_state_is_refused(tmp_path, checkpoint, content):
     (tmp_path / "out").mkdir()

@@ -69,7 +69,22 @@ def test_every_row_that_does_not_draw_its_data_has_a_stand_in_and_settings_that_
 OWN = next(task for task in paper_tasks().values() if task.data.own and task.id in ROWS)
 
 
-@pytest.mark.parametrize("id", ["sts", "sts-mr", "lidc-malignancy", "kits-stage", "real", OWN.id, "chaos"])
+@pytest.mark.parametrize(
+    "id",
+    [
+        "sts",
+        "sts-mr",
+        "lidc-malignancy",
+        "kits-stage",
+        "real",
+        OWN.id,
+        "chaos",
+        "lung-survival",
+        "bladder-staging",
+        "gallbladder-detection",
+        "shape-attribute",
+    ],
+)
 def test_a_stand_in_is_what_its_row_looks_for_and_is_written_once(tmp_path, id):
     row, one = ROWS[id], stand_in_of(ROWS[id])
     lay_out(one, row.data.folders, tmp_path)

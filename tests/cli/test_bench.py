@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from panlesion.bench import registry, stand_ins
 from panlesion.bench.few_shot_table import run_task
 from panlesion.bench.paper import paper_tasks
-from panlesion.bench.protocol import BenchRow, Dataset, Protocol
+from panlesion.bench.protocol import STAND_IN, BenchRow, Dataset, Protocol
 from panlesion.bench.stand_ins import StandIn
 from panlesion.cli import bench
 from panlesion.cli.main import app
@@ -78,6 +78,9 @@ def test_the_list_as_json_has_every_number_and_what_is_ready(tmp_path):
     assert set(rows) == set(paper_tasks()) | set(registry.ROWS)
     few = rows["gallstone-few"]
     assert (few["ready"], few["here"]) == (True, "ready: 2 cases")
+    (tmp_path / "gallstone" / STAND_IN).touch()
+    done, _ = run("bench", "list", "gallstone-few", "--json", "--root", tmp_path)
+    assert json.loads(done.output)[0]["here"] == "ready: 2 stand-ins"
     assert [one["shots"] for one in few["published"]] == [1, 2, 4, 8, 16]
     assert (rows["kidney_tumor-full"]["ready"], rows["kidney_tumor-full"]["here"]) == (False, "laid out otherwise")
     assert rows["bone_metastasis-few"]["published"][0] | {"paper": 0} == {

@@ -12,7 +12,7 @@ from panlesion.bench.protocol import Asked, BenchRow, Choices, Watch, option
 from panlesion.bench.rows import fingerprint
 from panlesion.bench.scores import DIFFERENCE, read_scores
 from panlesion.bench.stand_ins import StandIn, lay_out, stand_in_of, tiny_settings
-from panlesion.bench.suite import STATE, attempt, read_state, whole
+from panlesion.bench.suite import MINUTES, STATE, attempt, read_state, whole
 from panlesion.data.publish import write_text
 from panlesion.errors import PanlesionError
 from panlesion.nets.checkpoint import load_model
@@ -27,6 +27,7 @@ class Went(StrEnum):
     RAN = "ran"
     KEPT = "ran before"
     FAILED = "failed"
+    LATE = "not started: the budget was spent"
     NO_STAND_IN = "no stand-in"
     NO_RUNNER = "no runner"
 
@@ -53,48 +54,57 @@ class Stood:
 
 def run_stand_ins(
     rows: Mapping[str, BenchRow], tasks: Mapping[str, PaperTask], checkpoint: str, out: Path, *,
-    workers: int = 1, watch: Watch, clock: Callable[[], float] = time.monotonic,
+    workers: int = 1, minutes: float = MINUTES, watch: Watch, clock: Callable[[], float] = time.monotonic,
 ) -> list[Stood]:  # fmt: skip
     """Write every row's stand-in below `out`/datasets and run the row on it; rows that draw their own data are left out.
 
-    A row that fails is listed and the others go on. The same command goes on with what has not run.
+    A row that fails is listed and the others go on; after so many minutes no further row is started. The same command goes on
+    with what has not run.
 
     Raises:
         StoreError: `out` holds a damaged state.
         CheckpointError: The checkpoint cannot be read: every row would fail.
     """
-    model, state = fingerprint(load_model(checkpoint)), read_state(out)
+    model, state, started = fingerprint(load_model(checkpoint)), read_state(out), clock()
     wanted = [row for row in rows.values() if row.data is not None]
-    stood = [
-        Stood(row=task.id, title=task.title, went=Went.NO_RUNNER, layout=task.data.layout)
-        for task in tasks.values()
-        if task.id not in rows
-    ]
+    stood = [_without_runner(task) for task in tasks.values() if task.id not in rows]
     for number, row in enumerate(wanted):
         watch(row.id, number, len(wanted))
-        made, choices = stand_in_of(row), tiny_settings(row)
-        assert row.data is not None
-        one = Stood(row=row.id, title=row.title, went=Went.NO_STAND_IN, layout=row.data.layout, settings=_words(choices))
-        if made is not None:
-            one = replace(one, cases=made.cases)
-            settings = {"model": model, "choices": _words(choices), "stand-in": made.name, "cases": made.cases}
-            before = state.get(row.id, {})
-            asked = Asked(root=out / DATASETS, checkpoint=checkpoint, out=out / row.id, choices=_with(choices, row, workers))
-            if before.get("settings") == settings and whole(asked.out):
-                one = replace(one, went=Went.KEPT, seconds=60 * before["minutes"], arms=_arms(asked.out))
-            else:
-                began = clock()
-                why = _laid_out(made, row, asked.root) or attempt(row, asked, _told(watch, row.id, number, len(wanted)))
-                one = replace(one, went=Went.FAILED if why else Went.RAN, why=why, seconds=clock() - began)
-                if not why:
-                    one = replace(one, arms=_arms(asked.out))
-                    state[row.id] = {"settings": settings, "minutes": one.seconds / 60}
-                    write_text(out / STATE, json.dumps(state, indent=1) + "\n")
+        choices, made = tiny_settings(row), stand_in_of(row)
+        one = _begun(row, choices, made)
+        asked = Asked(root=out / DATASETS, checkpoint=checkpoint, out=out / row.id, choices=_with(choices, row, workers))
+        settings = {"model": model, "choices": one.settings, "stand-in": made.name if made else "", "cases": one.cases}
+        before = state.get(row.id, {})
+        if made is None:
+            one = replace(one, went=Went.NO_STAND_IN)
+        elif before.get("settings") == settings and whole(asked.out):
+            one = replace(one, went=Went.KEPT, seconds=60 * before["minutes"], arms=_arms(asked.out))
+        elif clock() - started < 60 * minutes:
+            began = clock()
+            why = _laid_out(made, row, asked.root) or attempt(row, asked, _told(watch, row.id, number, len(wanted)))
+            one = replace(one, went=Went.FAILED if why else Went.RAN, why=why, seconds=clock() - began)
+            if not why:
+                one = replace(one, arms=_arms(asked.out))
+                state[row.id] = {"settings": settings, "minutes": one.seconds / 60}
+                write_text(out / STATE, json.dumps(state, indent=1) + "\n")
         stood.append(one)
         write_text(out / PAGE, page(stood))
     watch("done", len(wanted), len(wanted))
     write_text(out / PAGE, page(stood))
     return stood
+
+
+def _without_runner(task: PaperTask) -> Stood:
+    return Stood(row=task.id, title=task.title, went=Went.NO_RUNNER, layout=task.data.layout)
+
+
+def _begun(row: BenchRow, choices: Choices, made: StandIn | None) -> Stood:
+    """What is known of a row before it runs."""
+    assert row.data is not None
+    return Stood(
+        row=row.id, title=row.title, went=Went.LATE, layout=row.data.layout, settings=_words(choices),
+        cases=made.cases if made else 0,
+    )  # fmt: skip
 
 
 def _arms(out: Path) -> tuple[str, ...]:

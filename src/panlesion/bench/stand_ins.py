@@ -15,31 +15,47 @@ from types import MappingProxyType
 import numpy as np
 
 from panlesion.bench import untouched
-from panlesion.bench.paper import paper_tasks
+from panlesion.bench.paper import Group, PaperTask, paper_tasks
 from panlesion.bench.protocol import STAND_IN, BenchRow, Choices, Protocol
 from panlesion.ct.modality import Modality
 from panlesion.ct.nifti import write_labels, write_volume
+from panlesion.ct.organs import V2_LABELS
 from panlesion.ct.volume import Index3, LabelMap
 from panlesion.data.publish import write_text
 from panlesion.data.sources import lidc_nodules, sts
 from panlesion.data.sources.labelled_ct import LabelledCT
 from panlesion.data.sources.registry import SOURCES
+from panlesion.data.sources.source_table import ORGANS
+from panlesion.data.standins import case_tables
 from panlesion.data.standins.drawn import draw_case
 from panlesion.data.standins.kits_masks import write_kits_masks
 from panlesion.data.standins.nifti import write_lidc_nodules, write_sts
 from panlesion.data.standins.own import write_own
 from panlesion.data.standins.registry import STANDINS
+from panlesion.data.standins.tcia import write_tcga_blca
 from panlesion.errors import StoreError
 
 ABOUT = "Drawn by panlesion to see the bench run: no patient, and no number measured on it means anything."
-SHAPE, CUBE = (44, 48, 40), (40, 40, 40)
+SHAPE, CUBE, SMALL = (44, 48, 40), (40, 40, 40), (28, 32, 24)
+"""Voxels of a scan, of a nodule's cube, and of a scan where many are needed."""
 CASES, SCANS, NODULES, KIDNEYS = 6, 2, 54, 48
 """Of a set to learn from; without lesion; of nodules, two a patient and 20 patients reserved; of kidneys, for 20 deaths."""
+WHOLE = 20
+"""Cases of a question about whole cases: each of five folds then has every class."""
 SEVERAL = frozenset({"rider_lung", "covid1920"})
 """Sets with two scans of one patient: folds are dealt by patient."""
 MR = frozenset({"atlas_liver", "sts_mr"})
 _LIVER = 5
 """In either numbering of organs."""
+TABLES: Mapping[Group, Callable[[Path, int], Path]] = MappingProxyType(
+    {
+        Group.DETECTION: case_tables.write_detection,
+        Group.SURVIVAL: case_tables.write_clinical,
+        Group.STAGING: case_tables.write_clinical,
+        Group.ATTRIBUTES: case_tables.write_attributes,
+    }
+)
+"""Who draws a user's own `cases.csv` for a group of tasks."""
 SEGMENTS = (Protocol.FEW_SHOT, Protocol.FOLDS)
 TINY: Mapping[str, object] = MappingProxyType({"shots": (1,), "seeds": 1, "steps": 2})
 """Settings of any row that takes them; all its own arms run."""
@@ -57,7 +73,9 @@ class StandIn:
 def tiny_settings(row: BenchRow) -> Choices:
     """As little of a row as runs all of it: one test patient where it segments, two scans where there is no lesion."""
     cases = 1 if row.protocol in SEGMENTS else SCANS if row.protocol is Protocol.LESION_FREE else None
-    return Choices(**{name: value for name, value in {**TINY, "cases": cases}.items() if name in row.takes})  # type: ignore[arg-type]
+    steps = {"steps": 1} if row.protocol is Protocol.WHOLE_CASES else {}  # large crops, fifteen trainings
+    chosen = {**TINY, "cases": cases, **steps}
+    return Choices(**{name: value for name, value in chosen.items() if name in row.takes})  # type: ignore[arg-type]
 
 
 def draw_cases(
@@ -77,20 +95,27 @@ def stand_in_of(row: BenchRow) -> StandIn | None:
     if task is None:
         return None
     if task.data.id in STANDINS:
-        return _of_source(task.data.id, task.data.folder, lesion_free=row.protocol is Protocol.LESION_FREE)
+        return _of_source(task, row.protocol)
+    if task.data.own and task.group in TABLES:
+        write = TABLES[task.group]
+        return StandIn(name=f"{task.data.id}_cases", cases=WHOLE, write=lambda root: write(root / task.data.folder, WHOLE))
     if task.data.own and row.protocol in SEGMENTS:
         return StandIn(name=task.data.id, cases=CASES, write=partial(_write_own, task.data.folder))
     return None
 
 
-def _of_source(source: str, folder: str, *, lesion_free: bool) -> StandIn:
-    cases = SCANS if lesion_free else 2 * CASES if source in SEVERAL else CASES
-    return StandIn(name=source, cases=cases, write=partial(_write_source, source, folder, cases))
+def _of_source(task: PaperTask, protocol: Protocol) -> StandIn:
+    """A set's own layout, with as many cases as the protocol needs."""
+    source = task.data.id
+    by_protocol = {Protocol.LESION_FREE: SCANS, Protocol.WHOLE_CASES: WHOLE}
+    cases = by_protocol.get(protocol, 2 * CASES if source in SEVERAL else CASES)
+    return StandIn(name=source, cases=cases, write=partial(_write_source, source, task.data.folder, cases))
 
 
 def _write_source(source: str, folder: str, cases: int, root: Path) -> None:
     modality = Modality.MR if source in MR else Modality.CT
-    STANDINS[source](root / folder, draw_cases(SOURCES[source].classes, cases, modality=modality))
+    shape = SMALL if cases >= WHOLE else SHAPE
+    STANDINS[source](root / folder, draw_cases(SOURCES[source].classes, cases, shape=shape, modality=modality))
 
 
 def _write_own(folder: str, root: Path) -> None:
@@ -119,9 +144,20 @@ def _write_real(root: Path) -> None:
                 write_labels(root / file, labels)
 
 
+def _write_bladders(root: Path) -> None:
+    """The set has no masks: a user adds organ maps, and so does its stand-in."""
+    drawn = draw_cases(("bladder",), WHOLE, shape=SMALL)
+    folder = write_tcga_blca(root / "tcga_blca", drawn)
+    (folder / ORGANS).mkdir()
+    for found, case in zip(SOURCES["tcga_blca"].find(folder), drawn, strict=True):
+        organs = case.label.labels * np.uint8(V2_LABELS["urinary_bladder"])
+        write_labels(folder / ORGANS / f"{found.id}.nii.gz", LabelMap(labels=organs, grid=case.label.grid))
+
+
 _SARCOMAS = StandIn(name="sts", cases=CASES, write=_write_sarcomas)
 _NODULES = StandIn(name="lidc_nodules", cases=NODULES, write=_write_nodules)
 _KIDNEYS = StandIn(name="kits_masks", cases=KIDNEYS, write=lambda root: write_kits_masks(root / "kits23", KIDNEYS))
+_BLADDERS = StandIn(name="tcga_blca", cases=WHOLE, write=_write_bladders)
 BY_ROW: Mapping[str, StandIn] = MappingProxyType(
     {
         "sts": _SARCOMAS,
@@ -132,10 +168,12 @@ BY_ROW: Mapping[str, StandIn] = MappingProxyType(
         "kits-stage": _KIDNEYS,
         "kits-survival": _KIDNEYS,
         "kits-painted": _KIDNEYS,
+        "bladder-survival": _BLADDERS,
+        "bladder-staging": _BLADDERS,
         "real": StandIn(name="real", cases=len(untouched.SCANS), write=_write_real),
     }
 )
-"""For rows that are no tasks of the paper, or whose data are no source's."""
+"""For rows that are no tasks of the paper, or whose data are more than a source's."""
 
 
 def lay_out(one: StandIn, folders: Sequence[str], root: Path) -> None:

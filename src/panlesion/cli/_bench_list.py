@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from panlesion.bench.paper import GROUP_TITLES, Group, PaperTask
-from panlesion.bench.protocol import BenchRow
+from panlesion.bench.protocol import STAND_IN, BenchRow
 from panlesion.errors import PanlesionError
 
 SHORT = 120
@@ -74,7 +74,8 @@ def _state(row: BenchRow, root: Path, states: dict[int, tuple[bool, str]]) -> tu
     if key not in states:
         try:
             count = row.data.check(root)
-            states[key] = True, "ready" if count is None else f"ready: {count} cases"
+            drawn = any((root / folder / STAND_IN).exists() for folder in row.data.folders)
+            states[key] = True, "ready" if count is None else f"ready: {count} {'stand-ins' if drawn else 'cases'}"
         except PanlesionError:
             there = all((root / folder).is_dir() for folder in row.data.folders)
             states[key] = False, "laid out otherwise" if there else "no data"

@@ -123,7 +123,7 @@ def run(
             raise typer.BadParameter(f"{suite!r} is no suite; there is {' and '.join(SUITES)}", param_hint="--suite")
         need_bench_extra("bench run --suite")
         if suite == STAND_INS:
-            _run_stand_ins(checkpoint, out or Path("bench") / STAND_INS, workers or 1, results)
+            _run_stand_ins(checkpoint, out or Path("bench") / STAND_INS, workers or 1, minutes, results)
         else:
             _run_suite(root, checkpoint, out or Path("bench"), workers or 1, minutes, results)
         return
@@ -190,16 +190,15 @@ def _run_suite(root: Path, checkpoint: str, out: Path, workers: int, minutes: fl
         raise typer.Exit(1)
 
 
-def _run_stand_ins(checkpoint: str, out: Path, workers: int, results: Path | None) -> None:
+def _run_stand_ins(checkpoint: str, out: Path, workers: int, minutes: float, results: Path | None) -> None:
     from panlesion.bench.paper import paper_tasks
     from panlesion.bench.registry import ROWS
     from panlesion.bench.stand_in_suite import PAGE, run_stand_ins
     from panlesion.data.publish import write_text
 
     with _progress() as progress:
-        stood = run_stand_ins(
-            ROWS, paper_tasks(), checkpoint, out, workers=workers, watch=_watching(progress, f"{STAND_INS} suite")
-        )
+        watch = _watching(progress, f"{STAND_INS} suite")
+        stood = run_stand_ins(ROWS, paper_tasks(), checkpoint, out, workers=workers, minutes=minutes, watch=watch)
     for one in stood:
         if not one.good:
             console.print(f"{one.row}: {one.went}{f' ({one.why})' if one.why else ''}", soft_wrap=True)
