@@ -1,4 +1,5 @@
 import gc
+import re
 import tracemalloc
 import weakref
 
@@ -18,7 +19,7 @@ def test_a_source_says_what_a_reader_of_the_list_needs(name):
     source = SOURCES[name]
     assert source.id == name
     assert set(source.lesions) <= set(source.classes)
-    assert len(set(source.classes)) == len(source.classes) > 0
+    assert len(set(source.classes)) == len(source.classes)  # a set without masks has none
     assert all((source.title, source.licence, source.get, source.layout))
 
 
@@ -30,7 +31,7 @@ def test_a_wrong_folder_is_refused_with_what_it_should_look_like(tmp_path, name)
             SOURCES[name].find(root)
         message = str(caught.value)
         assert str(root) in message
-        assert any(part in message for part in SOURCES[name].layout.split())
+        assert any(part in message for part in re.split(r"[/\s]+", SOURCES[name].layout) if len(part) > 3)
 
 
 def test_the_registry_cannot_be_changed():

@@ -83,7 +83,7 @@ def test_a_ct_without_the_slices_of_its_set_is_refused(root):
 @pytest.mark.parametrize("name", ["empty", "STS_1", "other"])
 def test_a_tree_without_patients_is_refused(tmp_path, name):
     (tmp_path / name).mkdir()
-    with pytest.raises(StoreError, match=r"holds no patient of Soft-tissue-Sarcoma: folders must be named STS_"):
+    with pytest.raises(StoreError, match=r"holds no patient of Soft-tissue-Sarcoma: folders must be named like STS_001"):
         SOURCE.find(tmp_path)
     with pytest.raises(StoreError, match="is no folder"):
         SOURCE.find(tmp_path / "absent")

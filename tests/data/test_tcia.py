@@ -75,7 +75,7 @@ def test_an_annotation_that_was_cut_off_is_refused(root, keep):
 
 
 def test_patients_are_found_in_the_folder_or_one_below(root):
-    assert [path.name for path in patient_folders(root.parent, r"P\d", "x")] == ["P1"]
-    assert [path.name for path in patient_folders(root, r"P\d", "x")] == ["P1"]
-    with pytest.raises(StoreError, match=r"no patient of x: folders must be named Q\\d"):
-        patient_folders(root, r"Q\d", "x")
+    assert [path.name for path in patient_folders(root.parent, r"P\d", "x", such_as="P1")] == ["P1"]
+    assert [path.name for path in patient_folders(root, r"P\d", "x", such_as="P1")] == ["P1"]
+    with pytest.raises(StoreError, match=r"no patient of x: folders must be named like Q1"):
+        patient_folders(root, r"Q\d", "x", such_as="Q1")

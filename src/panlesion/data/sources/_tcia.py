@@ -57,19 +57,21 @@ class FoundSeries:
         return self.sop_class in CT_CLASSES
 
 
-def patient_folders(root: Path, pattern: str, dataset: str) -> list[Path]:
+def patient_folders(root: Path, pattern: str, dataset: str, *, such_as: str) -> list[Path]:
     """The patients' folders of a collection, by name, from the folder that holds them or one above it.
+
+    One could be called `such_as`.
 
     Raises:
         StoreError: There are none.
     """
     if not root.is_dir():
-        raise StoreError(f"{root} is no folder; give the folder with the patients of {dataset}")
+        raise StoreError(f"{root} is no folder; give the folder with the patients of {dataset}, such as {such_as}")
     for folder in (root, *sorted(path for path in root.iterdir() if path.is_dir())):
         found = sorted(path for path in folder.iterdir() if path.is_dir() and re.fullmatch(pattern, path.name))
         if found:
             return found
-    raise StoreError(f"{root} holds no patient of {dataset}: folders must be named {pattern}, here or one folder below")
+    raise StoreError(f"{root} holds no patient of {dataset}: folders must be named like {such_as}, here or one folder below")
 
 
 def series_below(folder: Path) -> list[FoundSeries]:

@@ -62,7 +62,7 @@ def find(root: Path) -> Sequence[FoundCase]:
         if uid := series_of_xml(path):
             xmls.setdefault(uid, path)
     cases = []
-    for folder in patient_folders(root, r"LIDC-IDRI-\d{4}", "LIDC-IDRI"):
+    for folder in patient_folders(root, r"LIDC-IDRI-\d{4}", "LIDC-IDRI", such_as="LIDC-IDRI-0001"):
         cts = [one for one in series_below(folder) if one.ct]
         cases += [_case(folder.name, n if len(cts) > 1 else 0, ct, xmls) for n, ct in enumerate(cts, 1)]
     if not cases:

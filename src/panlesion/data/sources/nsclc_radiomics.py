@@ -32,7 +32,7 @@ def find(root: Path) -> Sequence[FoundCase]:
     Raises:
         StoreError: No patient, no clinical table, a patient without a row in it, without a CT, or with several.
     """
-    folders = patient_folders(root, r"LUNG1-\d{3}", "NSCLC-Radiomics")
+    folders = patient_folders(root, r"LUNG1-\d{3}", "NSCLC-Radiomics", such_as="LUNG1-001")
     facts = _facts(folders[0].parent)
     without = [folder.name for folder in folders if folder.name not in facts]
     if without:

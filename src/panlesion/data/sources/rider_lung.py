@@ -28,7 +28,7 @@ def find(root: Path) -> Sequence[FoundCase]:
     """
     cases: list[FoundCase] = []
     reasons: list[str] = []
-    for folder in patient_folders(root, r"RIDER-\d+", "RIDER Lung CT"):
+    for folder in patient_folders(root, r"RIDER-\d+", "RIDER Lung CT", such_as="RIDER-1129164940"):
         found = series_below(folder)
         drawn = _drawn(found, reasons)
         if not drawn:

@@ -23,7 +23,7 @@ def find(root: Path) -> Sequence[FoundCase]:
     Raises:
         StoreError: No patient, or one without exactly one structure set with the tumour on its CT.
     """
-    return [_case(folder) for folder in patient_folders(root, r"STS_\d{3}", "Soft-tissue-Sarcoma")]
+    return [_case(folder) for folder in patient_folders(root, r"STS_\d{3}", "Soft-tissue-Sarcoma", such_as="STS_001")]
 
 
 def _case(folder: Path) -> FoundCase:

@@ -29,7 +29,7 @@ def find(root: Path) -> Sequence[FoundCase]:
     Raises:
         StoreError: No patient, none with a CT, no clinical table, or a patient without a row in it.
     """
-    folders = patient_folders(root, r"TCGA-\w{2}-\w{4}", "TCGA-BLCA")
+    folders = patient_folders(root, r"TCGA-\w{2}-\w{4}", "TCGA-BLCA", such_as="TCGA-4Z-AA7M")
     facts = _facts(folders[0].parent)
     without = [folder.name for folder in folders if folder.name not in facts]
     if without:
