@@ -36,4 +36,4 @@ def test_what_cannot_be_done_is_said(tmp_path, monkeypatch, words, says):
 
 
 def test_the_tasks_are_listed_with_their_source():
-    assert "Vallières" in run("bench", "list").output
+    assert "Vallières" in run("bench", "list", "--json").output

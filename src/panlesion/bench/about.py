@@ -9,7 +9,6 @@ from typing import Any
 import panlesion
 from panlesion.data.publish import write_text
 from panlesion.errors import PanlesionError, StoreError
-from panlesion.nets.checkpoint import load_model
 
 ABOUT = "run.json"
 
@@ -33,6 +32,9 @@ class About:
 
 def network_facts(checkpoint: str) -> dict[str, Any]:
     """Name, size and spacing of a checkpoint's network; nothing where it cannot be read, as rows without a network allow."""
+    # scores of masks (`panlesion evaluate`) use the bench's tables and need no torch
+    from panlesion.nets.checkpoint import load_model
+
     try:
         model = load_model(checkpoint)
     except PanlesionError:

@@ -4,16 +4,18 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from panlesion.data.publish import write_text
 from panlesion.errors import StoreError
-from panlesion.nets.model import Model
+
+if TYPE_CHECKING:
+    from panlesion.nets.model import Model
 
 SETTINGS = "settings.json"
 
 
-def fingerprint(model: Model) -> str:
+def fingerprint(model: "Model") -> str:
     """SHA-256 over names and values of all weights, as stored in the model."""
     digest = hashlib.sha256()
     for name, value in model.state_dict().items():

@@ -119,13 +119,7 @@ def run(
     if suite is not None:
         if task is not None or [name for name in choices.given() if name != "workers"]:
             raise typer.BadParameter("a suite has rows and settings of its own; give --workers alone", param_hint="--suite")
-        if suite not in SUITES:
-            raise typer.BadParameter(f"{suite!r} is no suite; there is {' and '.join(SUITES)}", param_hint="--suite")
-        need_bench_extra("bench run --suite")
-        if suite == STAND_INS:
-            _run_stand_ins(checkpoint, out or Path("bench") / STAND_INS, workers or 1, minutes, results)
-        else:
-            _run_suite(root, checkpoint, out or Path("bench"), workers or 1, minutes, results)
+        _run_any_suite(suite, root, checkpoint, out, workers or 1, minutes, results)
         return
     if task is None or task not in ROWS:
         raise typer.BadParameter(_no_row(task), param_hint="TASK")
@@ -167,6 +161,18 @@ def _run_row(row: "BenchRow", asked: "Asked") -> None:
         for note in one.notes:
             console.print(note)
     console.print(f"Written: {asked.out / TABLE}")
+
+
+def _run_any_suite(
+    suite: str, root: Path, checkpoint: str, out: Path | None, workers: int, minutes: float, results: Path | None
+) -> None:
+    if suite not in SUITES:
+        raise typer.BadParameter(f"{suite!r} is no suite; there is {' and '.join(SUITES)}", param_hint="--suite")
+    need_bench_extra("bench run --suite")
+    if suite == STAND_INS:
+        _run_stand_ins(checkpoint, out or Path("bench") / STAND_INS, workers, minutes, results)
+    else:
+        _run_suite(root, checkpoint, out or Path("bench"), workers, minutes, results)
 
 
 def _run_suite(root: Path, checkpoint: str, out: Path, workers: int, minutes: float, results: Path | None) -> None:

@@ -95,7 +95,7 @@ def finetune(
     All other tasks learn from a table `cases.csv` with the columns case, patient, image, label and the targets: present (0 or
     1); shape, density, heterogeneity, surface, invasion; stage; time and event (1: it happened, 0: lost to sight).
 
-    All problems of the data are listed before anything is trained. One example a task:
+    All problems of the data are listed before anything is trained. Examples, one a task:
 
     `panlesion finetune --data my_cts --out run`
 

@@ -15,6 +15,7 @@ from panlesion.cli._cache import engine_cache
 from panlesion.cli._extras import need_dicom_extra, need_model_extra
 
 if TYPE_CHECKING:
+    from panlesion.ct.organ_files import OrganNumbering
     from panlesion.infer.case_folder import Case
     from panlesion.infer.predict import Settings
     from panlesion.infer.record import Findings, OperatingPoint
@@ -79,16 +80,13 @@ def predict(
     if not all(path.name.lower().endswith((".nii", ".nii.gz")) for path in cts):
         need_dicom_extra("predict")
     from panlesion.ct.modality import Modality
-    from panlesion.ct.organ_files import OrganNumbering
     from panlesion.infer.case_folder import name_cases
     from panlesion.infer.predict import Settings, algorithm_of, check_modality
     from panlesion.nets.case_answer import check_segments
     from panlesion.nets.checkpoint import load_model
-    from panlesion.nets.memory import return_freed_memory
 
     _refuse_several(cts, organs, prior)
-    if organ_labels not in set(OrganNumbering):
-        raise typer.BadParameter(f"{organ_labels!r}; use v1 or v2", param_hint="--organ-labels")
+    numbering = _numbering(organ_labels)
     try:
         cases = name_cases(cts)
     except ValueError as error:
@@ -100,14 +98,21 @@ def predict(
         point=_point(model, sensitivity, false_positives, probability),
         algorithm=algorithm_of(Path(checkpoint).name, model),
         organs=organs,
-        numbering=OrganNumbering(organ_labels),
+        numbering=numbering,
         series=series,
         prior=prior,
         modality=modality,
     )
-    return_freed_memory()  # this process does nothing but predict
     chosen = _engine(model, engine, threads)
     _tell_failures(_predict_all(cases, out, model, settings, chosen, overwrite=overwrite), len(cases))
+
+
+def _numbering(organ_labels: str) -> "OrganNumbering":
+    from panlesion.ct.organ_files import OrganNumbering
+
+    if organ_labels not in set(OrganNumbering):
+        raise typer.BadParameter(f"{organ_labels!r}; use v1 or v2", param_hint="--organ-labels")
+    return OrganNumbering(organ_labels)
 
 
 def _refuse_several(cts: Sequence[Path], organs: Path | None, prior: Path | None) -> None:
@@ -137,7 +142,9 @@ def _point(
 
 def _engine(model: "Model", name: str, threads: int | None) -> "ChosenEngine":
     from panlesion.nets.engines import choose_engine
+    from panlesion.nets.memory import return_freed_memory
 
+    return_freed_memory()  # this process does nothing but predict
     try:
         return choose_engine(model, name, threads=threads, cache=engine_cache())
     except ValueError as error:
