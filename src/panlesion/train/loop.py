@@ -5,6 +5,7 @@ again continues bit for bit where its last saved state was.
 """
 
 import contextlib
+import logging
 import math
 import os
 import time
@@ -27,6 +28,9 @@ from panlesion.nets.model import Model
 from panlesion.train.journal import Journal
 from panlesion.train.optim import Ema, Optim, make_optimizer, set_rate
 from panlesion.train.state import STATE_FILE, load_state, save_state
+
+# It tells the precision at the start of every run, in the middle of whatever progress bar there is.
+logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
 
 READY_FILE = "prepared.txt"
 
