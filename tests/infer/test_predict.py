@@ -156,3 +156,8 @@ def test_a_scan_of_a_kind_the_model_never_saw_is_refused(scan, patient, model, m
     taught.info = replace(taught.info, modality=Modality.MR)
     with pytest.raises(CheckpointError, match="say --mr"):
         predicted(scan[0] / "ct.nii.gz", patient, taught, monkeypatch)
+
+
+def test_of_organs_the_network_has_no_class_for_no_suspicion_is_told():
+    assert suspicion_of([], ["none", "sarcoma"]) == {"overall": 0.0}
+    assert suspicion_of([], ["none", "kidney_tumor", "kidney_cyst"]) == {"overall": 0.0, "kidney": 0.0}

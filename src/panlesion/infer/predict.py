@@ -131,7 +131,7 @@ def predict_ct(
         algorithm=settings.algorithm,
         operating_point=settings.point,
         lesions=tuple(lesions),
-        suspicion=suspicion_of(found),
+        suspicion=suspicion_of(found, prediction.lesion_names),
         doubts=doubts_of(ct, standard, prediction, settings.modality),
         plain=_plain(patient),
     )
@@ -153,13 +153,14 @@ def check_modality(model: Model, modality: Modality) -> None:
         raise CheckpointError(f"the checkpoint was taught {taught.upper()}, the images are {modality.upper()}; {advice}")
 
 
-def suspicion_of(findings: Sequence[Finding]) -> dict[str, float]:
+def suspicion_of(findings: Sequence[Finding], lesion_names: Sequence[str] = tuple(LesionType)) -> dict[str, float]:
     """The certainty of the most certain finding, whether it counts or not, in each organ system and overall.
 
     Findings of no type are "elsewhere". The largest, not one minus the product: a hundred marks of one per cent each are a
-    network's habit, not a lesion.
+    network's habit, not a lesion. Of organ systems for which the network has no class (`lesion_names`) nothing is told.
     """
-    found = {"overall": 0.0} | {TYPES[type_].system.value.lower(): 0.0 for type_ in LesionType}
+    known = [type_ for type_ in LesionType if type_.value in lesion_names]
+    found = {"overall": 0.0} | {TYPES[type_].system.value.lower(): 0.0 for type_ in known}
     for one in findings:
         place = TYPES[LesionType(one.type)].system.value.lower() if one.type in set(LesionType) else "elsewhere"
         found[place] = max(found.get(place, 0.0), one.certainty)
