@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from panlesion.cli._finetune_telling import as_bad, bar, console, known, line, refuse_data
+from panlesion.cli._telling import as_bad, bar, console, known, line, refuse_data
 
 if TYPE_CHECKING:
     from panlesion.ct.organ_files import OrganNumbering
@@ -82,7 +82,7 @@ def learn_cases(options: CaseOptions) -> None:
     with bar("checking") as step:
         checked = check_table(table, task, framing, folds=options.folds, seed=options.seed, progress=step)
     if checked.problems:
-        refuse_data(checked.problems, table.path)
+        refuse_data(checked.problems, "nothing was trained", table.path)
     recipe = resolve(
         task, start, table, checked, framing, protocol=protocol, steps=options.steps or None, seed=options.seed, keep=keep,
         likelihood=likelihood,

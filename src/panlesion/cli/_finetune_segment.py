@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from panlesion.cli._finetune_telling import as_bad, bar, console, known, line, refuse_data
+from panlesion.cli._telling import as_bad, bar, console, known, line, refuse_data
 from panlesion.lesion.taxonomy import LesionType
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def segment(options: SegmentOptions) -> None:
     folder = find_labelled(options.data, modality=Modality.MR if options.mr else Modality.CT)
     checked = _checked(folder, names, spacing_mm, allow_empty=options.allow_empty)
     if checked.problems:
-        refuse_data(checked.problems, options.data)
+        refuse_data(checked.problems, "nothing was trained", options.data)
     patients = None if options.validation < 0 else options.validation
     held_out = choose_held_out(checked.cases, patients=patients, seed=options.seed)
     if keep is Keep.BEST and not held_out:

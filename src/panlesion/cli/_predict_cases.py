@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from panlesion.cli._finetune_telling import bar
+from panlesion.cli._telling import bar
 
 console = Console()
 

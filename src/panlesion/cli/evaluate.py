@@ -1,21 +1,16 @@
 """`panlesion evaluate`: folders of predicted masks against folders of true ones."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from rich.text import Text
+
+from panlesion.cli._telling import as_bad, bar, console, refuse_data
 
 if TYPE_CHECKING:
     from panlesion.bench.evaluate import Evaluation
-
-console = Console()
 
 
 def evaluate(
@@ -56,53 +51,21 @@ def evaluate(
 
     if merge and classes:
         raise typer.BadParameter("one class has no names; say --merge or --classes", param_hint="--merge")
-    with _as_bad("--classes"):
+    with as_bad("--classes"):
         names = parse_classes(classes) if classes else {}
-    with _as_bad("--iou"):
+    with as_bad("--iou"):
         rule = HitRule(at_least=iou)
     refuse_out(out, overwrite=overwrite)
     pairs, problems = find_pairs(predicted, truth, patients)
-    with _bar("checking") as step:
+    with bar("checking") as step:
         checked = check_pairs(pairs, names, merge=merge, progress=step)
     if problems := [*problems, *checked.problems]:
-        _refuse(problems)
-    with _as_bad("--tolerance"), _bar("scoring") as step:
+        refuse_data(problems, "nothing was scored")
+    with as_bad("--tolerance"), bar("scoring") as step:
         found = score(checked, predicted=predicted, truth=truth, tolerance_mm=tolerance, rule=rule, progress=step)
     write_evaluation(out, found, overwrite=overwrite)
     _show(found)
     console.print(f"Written: [bold]{escape(str(out / PAGE_FILE))}[/bold]", soft_wrap=True, highlight=False)
-
-
-@contextmanager
-def _as_bad(option: str) -> Iterator[None]:
-    """What is wrong with one option's value is a mistake on the command line."""
-    try:
-        yield
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint=option) from error
-
-
-def _refuse(problems: Sequence[str]) -> NoReturn:
-    for problem in problems:
-        console.print(Text(problem, style="red"), soft_wrap=True)
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    console.print(Text(f"{count}; nothing was scored", style="bold red"), soft_wrap=True)
-    raise typer.Exit(1)
-
-
-@contextmanager
-def _bar(what: str) -> Iterator[Callable[[int, int, str], None]]:
-    columns = (
-        TextColumn(f"[bold]{what}[/bold]"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description} · left"),
-        TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("")
-
-        def step(done: int, of: int, name: str) -> None:
-            progress.update(task, completed=done, total=of, description=escape(name))
-
-        yield step
 
 
 def _show(found: "Evaluation") -> None:

@@ -43,19 +43,15 @@ def read_mr_with_source(path: Path | str, *, series: str | None = None) -> tuple
     Raises:
         ReadError, ValueError: As `read_mr`.
     """
-    path, source = Path(path), None
+    path = Path(path)
     if is_nifti(path):
         if series is not None:
             raise ValueError(f"series is {series!r}; a NIfTI file has no series")
         brightness, grid = read_intensities(path)
-    else:
-        found = read_dicom_mr(path, series=series)
-        brightness, grid = found.brightness, found.grid
-    hu = on_ct_scale(brightness, str(path))
-    volume = Volume(hu=hu, grid=grid)
-    if not is_nifti(path):
-        source = DicomCT(volume=volume, series_uid=found.series_uid, slices=found.slices)
-    return volume, source
+        return Volume(hu=on_ct_scale(brightness, str(path)), grid=grid), None
+    found = read_dicom_mr(path, series=series)
+    volume = Volume(hu=on_ct_scale(found.brightness, str(path)), grid=found.grid)
+    return volume, DicomCT(volume=volume, series_uid=found.series_uid, slices=found.slices)
 
 
 def on_ct_scale(brightness: NDArray[np.float32], name: str) -> NDArray[np.int16]:

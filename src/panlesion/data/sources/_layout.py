@@ -13,7 +13,7 @@ from panlesion.ct.mr import read_mr
 from panlesion.ct.nifti import read_labels
 from panlesion.ct.read import read_ct
 from panlesion.ct.volume import LabelMap, Volume
-from panlesion.data.sources.labelled_check import on_one_grid, values_present
+from panlesion.data.sources.labelled_check import on_one_grid
 from panlesion.data.sources.labelled_ct import LabelledCT
 from panlesion.data.sources.source import FoundCase
 from panlesion.errors import ReadError, StoreError, about
@@ -135,7 +135,7 @@ def known(label: LabelMap, values: Values, path: Path) -> LabelMap:
     Raises:
         ReadError: It holds another value.
     """
-    if other := sorted(values_present(label.labels) - set(values)):
+    if other := sorted(label.values - set(values)):
         meant = ", ".join(f"{value} {name}" for value, name in sorted(values.items()))
         raise ReadError(
             f"{path}: label value{'s' if len(other) > 1 else ''} {listed(other)}; this set has 0 background, {meant}. "

@@ -13,7 +13,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 from panlesion.data.sources._layout import every, folder_with, listed, matching, partners, read_published, wrong_tree
-from panlesion.data.sources.labelled_check import values_present
 from panlesion.data.sources.labelled_ct import LabelledCT
 from panlesion.data.sources.source import FoundCase, Source
 
@@ -74,7 +73,7 @@ def _read(case: FoundCase) -> PartlyLabelledCT:
         patient=read.patient,
         ct=read.ct,
         label=read.label,
-        annotated=frozenset(VALUES[value] for value in values_present(read.label.labels)),
+        annotated=frozenset(VALUES[value] for value in read.label.values),
     )
 
 

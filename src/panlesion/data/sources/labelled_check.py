@@ -124,12 +124,12 @@ def _check_case(
         refuse_other_grid(grid, read_grid(case.label))
         _refuse_huge(grid, spacing_mm)
     opened = on_one_grid(folder.read(case))
-    values = values_present(opened.label.labels)
+    values = opened.label.values
     problems = _values_wrong(values, names, folder.ignore)
     lesions = values - {folder.ignore}
     if not lesions and not allow_empty:
         problems.append("the label is all zero; annotate it, remove the case, or say --allow-empty if nothing is to be found")
-    kept = values_present(standardise_labels(opened.label, spacing_mm).labels)
+    kept = standardise_labels(opened.label, spacing_mm).values
     if lesions and not lesions & kept:
         problems.append(f"nothing of the label is left at {spacing_mm:g} mm; use a finer --spacing")
     notes = [
@@ -149,15 +149,7 @@ def _check_case(
     return (None if problems else checked), problems, notes
 
 
-def values_present(labels: NDArray[np.uint8]) -> set[int]:
-    """The values a label map holds, 0 left out."""
-    present = np.zeros(256, dtype=bool)
-    for plane in labels:  # plane by plane: an index array of the whole would take eight bytes a voxel
-        present[plane] = True
-    return set(np.flatnonzero(present).tolist()) - {0}
-
-
-def _values_wrong(values: set[int], names: Mapping[int, str], ignore: int | None) -> list[str]:
+def _values_wrong(values: frozenset[int], names: Mapping[int, str], ignore: int | None) -> list[str]:
     if not names:
         return []
     if not (other := sorted(values - set(names) - {ignore})):

@@ -1,4 +1,4 @@
-"""What the steps of `panlesion finetune` share: how options, problems and progress are told."""
+"""How commands over many cases tell of options, problems and progress."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -32,12 +32,13 @@ def as_bad(option: str) -> Iterator[None]:
         raise typer.BadParameter(str(error), param_hint=option) from error
 
 
-def refuse_data(problems: Sequence[str], data: Path) -> NoReturn:
-    """List all problems, and stop."""
+def refuse_data(problems: Sequence[str], outcome: str, data: Path | None = None) -> NoReturn:
+    """List all problems, of `data` if it is one folder or file, say what comes of them, and stop."""
     for problem in problems:
         console.print(Text(problem, style="red"), soft_wrap=True)
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    console.print(Text(f"{data}: {count}; nothing was trained", style="bold red"), soft_wrap=True)
+    where = "" if data is None else f"{data}: "
+    console.print(Text(f"{where}{count}; {outcome}", style="bold red"), soft_wrap=True)
     raise typer.Exit(1)
 
 
