@@ -1,0 +1,118 @@
+"""What routes ask for: the settings, a database session, who is asking, and the study they may see."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from secrets import compare_digest
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, HTTPException, Request, status
+from sqlalchemy import ColumnElement, exists, or_, select, true
+from sqlalchemy.orm import Session
+
+from panlesion.aid.db import Sessions
+from panlesion.aid.secrets import sha256
+from panlesion.aid.settings import Settings
+from panlesion.aid.tables import Access, Login, Study, User, now
+from panlesion.aid.vocabulary import Role
+
+COOKIE, CSRF_HEADER = "panlesion_session", "X-CSRF-Token"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+SEEN_EVERY_S = 60.0
+
+
+def settings_of(request: Request) -> Settings:
+    """The settings the server was started with."""
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+def sessions_of(request: Request) -> Sessions:
+    """The maker of database sessions, for what outlives a request."""
+    sessions: Sessions = request.app.state.sessions
+    return sessions
+
+
+def database(request: Request) -> Iterator[Session]:
+    """One session a request, committed when the route returns and rolled back when it raises."""
+    with sessions_of(request).begin() as session:
+        yield session
+
+
+SettingsDep = Annotated[Settings, Depends(settings_of)]
+SessionsDep = Annotated[Sessions, Depends(sessions_of)]
+# scope="function": committed before the answer is sent, so that who reads next finds what was told as done
+SessionDep = Annotated[Session, Depends(database, scope="function")]
+
+
+def login_of(request: Request, session: SessionDep, settings: SettingsDep) -> Login:
+    """The login that the cookie names; 401 without one, 403 where a change comes without the session's CSRF token."""
+    login = session.get(Login, sha256(request.cookies.get(COOKIE, "")))
+    at = now()
+    if (
+        login is None
+        or not login.user.active
+        or at - login.seen_at > timedelta(minutes=settings.idle_minutes)
+        or at - login.created_at > timedelta(hours=settings.login_hours)
+    ):
+        raise HTTPException(status.HTTP_401_UNAUTHORIZED, "log in first")
+    if request.method not in SAFE_METHODS and not compare_digest(request.headers.get(CSRF_HEADER, ""), login.csrf):
+        raise HTTPException(
+            status.HTTP_403_FORBIDDEN, f"the header {CSRF_HEADER} is not that of this session; load the page again"
+        )
+    if (at - login.seen_at).total_seconds() > SEEN_EVERY_S:
+        login.seen_at = at
+    return login
+
+
+LoginDep = Annotated[Login, Depends(login_of)]
+
+
+def user_of(login: LoginDep) -> User:
+    """Whoever is logged in; 403 until a first password has been changed."""
+    if login.user.must_change:
+        raise HTTPException(status.HTTP_403_FORBIDDEN, "change your first password before anything else")
+    return login.user
+
+
+UserDep = Annotated[User, Depends(user_of)]
+
+
+def having(*roles: Role) -> Callable[[User], User]:
+    """A dependency that lets only these roles in."""
+
+    def check(user: UserDep) -> User:
+        if user.role not in roles:
+            raise HTTPException(status.HTTP_403_FORBIDDEN, f"this is for {' and '.join(roles)} accounts, yours is {user.role}")
+        return user
+
+    return check
+
+
+ReaderDep = Annotated[User, Depends(having(Role.READER))]
+ManagerDep = Annotated[User, Depends(having(Role.MANAGER))]
+AdminDep = Annotated[User, Depends(having(Role.ADMIN))]
+StaffDep = Annotated[User, Depends(having(Role.MANAGER, Role.ADMIN))]
+ViewerDep = Annotated[User, Depends(having(Role.READER, Role.MANAGER))]
+"""Who may look at images at all."""
+
+
+def visible_to(user: User) -> ColumnElement[bool]:
+    """Which studies an account may see, as a condition: a reader's own and all unrestricted ones."""
+    if user.role is Role.MANAGER:
+        return true()
+    if user.role is Role.ADMIN:
+        return exists(select(1).where(Access.study_id == Study.id, Access.user_id == user.id))
+    granted = exists(select(1).where(Access.study_id == Study.id, Access.user_id == user.id))
+    return or_(Study.restricted.is_(False), granted)
+
+
+def study_of(study_id: UUID, user: ViewerDep, session: SessionDep) -> Study:
+    """The study named in the path; 404 where there is none, or none that this account may see."""
+    study = session.scalar(select(Study).where(Study.id == study_id, visible_to(user)))
+    if study is None:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, "no such study, or none that you have access to")
+    return study
+
+
+StudyDep = Annotated[Study, Depends(study_of)]

@@ -1,0 +1,39 @@
+"""Passwords, tokens and their hashes."""
+
+import hashlib
+import secrets
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+_HASHER = PasswordHasher()
+_NOBODY = _HASHER.hash(secrets.token_urlsafe(32))
+"""Verified against where there is no such account, so that the time tells nothing."""
+
+
+def new_token() -> str:
+    """256 random bits, for cookies, headers and links."""
+    return secrets.token_urlsafe(32)
+
+
+def new_password() -> str:
+    """A first password, to be changed at the first login."""
+    return secrets.token_urlsafe(15)
+
+
+def sha256(text: str) -> str:
+    """What of a token is kept."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def hash_password(password: str) -> str:
+    """An argon2id hash with its parameters and salt."""
+    return _HASHER.hash(password)
+
+
+def password_fits(hashed: str | None, password: str) -> bool:
+    """Whether a password is the one hashed; takes as long where there is none."""
+    try:
+        return _HASHER.verify(hashed or _NOBODY, password) and hashed is not None
+    except (VerificationError, InvalidHashError):
+        return False
