@@ -1,0 +1,1 @@
+"""DICOMweb out: query, metadata and frames for viewers, ours and others."""

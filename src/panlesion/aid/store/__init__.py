@@ -1,0 +1,1 @@
+"""DICOM in: every file checked, kept by its UIDs, or refused with a reason."""
