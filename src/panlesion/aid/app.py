@@ -23,7 +23,7 @@ def create_app(settings: Settings) -> FastAPI:
         engine.dispose()
 
     app = FastAPI(title="panlesion aid", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.state.settings, app.state.sessions = settings, open_sessions(engine)
+    app.state.settings, app.state.sessions = settings, open_sessions(engine, settings.data)
     for prefix, router in ROUTES.values():
         app.include_router(router, prefix=prefix)
     return app

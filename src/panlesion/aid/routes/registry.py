@@ -5,12 +5,15 @@ from types import MappingProxyType
 
 from fastapi import APIRouter
 
-from panlesion.aid.routes import accounts
+from panlesion.aid.routes import accounts, audit, tokens, users
 
 API = "/api"
 
 ROUTES: Mapping[str, tuple[str, APIRouter]] = MappingProxyType(
     {
         "accounts": (API, accounts.router),
+        "users": (API, users.router),
+        "tokens": (API, tokens.router),
+        "audit": (API, audit.router),
     }
 )
