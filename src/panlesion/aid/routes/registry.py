@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from fastapi import APIRouter
 
-from panlesion.aid.routes import accounts, audit, tokens, users
+from panlesion.aid.routes import accounts, audit, oidc, tokens, users
 
 API = "/api"
 
@@ -14,6 +14,7 @@ ROUTES: Mapping[str, tuple[str, APIRouter]] = MappingProxyType(
         "accounts": (API, accounts.router),
         "users": (API, users.router),
         "tokens": (API, tokens.router),
+        "oidc": (API, oidc.router),
         "audit": (API, audit.router),
     }
 )
