@@ -5,12 +5,13 @@ from types import MappingProxyType
 
 from fastapi import APIRouter
 
-from panlesion.aid.routes import accounts
+from panlesion.aid.routes import accounts, dicomweb
 
 API = "/api"
 
 ROUTES: Mapping[str, tuple[str, APIRouter]] = MappingProxyType(
     {
         "accounts": (API, accounts.router),
+        "dicomweb": ("/dicomweb", dicomweb.router),
     }
 )
