@@ -141,7 +141,9 @@ def _text(ds: Dataset, image: Kept, known: dict[tuple, str]) -> str:
 
 def _key(raw: Any, encoding: tuple) -> tuple | None:
     """What an attribute's JSON depends on; None where that is more than its bytes, or too much to keep."""
-    if not isinstance(raw, RawDataElement) or raw.tag.is_private or raw.VR == "UN" or len(raw.value or b"") >= MAX_KNOWN:
+    if not isinstance(raw, RawDataElement) or len(raw.value or b"") >= MAX_KNOWN:
+        return None
+    if raw.VR in (None, "UN") and raw.tag.is_private:  # its kind then hangs on who made it
         return None
     return raw.tag, raw.VR, raw.value, encoding
 

@@ -6,13 +6,14 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response, status
 
-from panlesion.aid.deps import SessionDep, SettingsDep, ViewerDep
+from panlesion.aid.deps import SessionDep, SettingsDep, ViewerDep, settings_of
 from panlesion.aid.imaging.accept import JSON, wishes
+from panlesion.aid.imaging.access import viewing
 from panlesion.aid.imaging.answers import Answer, instance_answers, series_answers, study_answers
 from panlesion.aid.imaging.matching import INSTANCE_KEYS, SERIES_KEYS, STUDY_KEYS, Asked, BadQueryError, asked
 from panlesion.aid.imaging.metadata import PIXEL_TAGS
 from panlesion.aid.imaging.metadata_answer import bulk_answer, instance_metadata_answer, metadata_answer
-from panlesion.aid.imaging.objects import kept
+from panlesion.aid.imaging.objects import Kept, kept
 from panlesion.aid.imaging.retrieve import frames_answer, instances_answer, not_acceptable
 
 router = APIRouter(tags=["dicomweb"])
@@ -95,80 +96,57 @@ def search_instances(
     return _told(query, instance_answers(session, settings.data, user, query, study, series))
 
 
+def _kept(request: Request, study: str, series: str | None = None, instance: str | None = None) -> list[Kept]:
+    with viewing(request) as (session, user):
+        return kept(session, settings_of(request).data, user, study, series, instance)
+
+
 @_get("/studies/{study}/metadata")
-def study_metadata(study: str, request: Request, user: ViewerDep, session: SessionDep, settings: SettingsDep) -> Response:
+def study_metadata(study: str, request: Request) -> Response:
     """WADO-RS: headers of all images of a study."""
-    return metadata_answer(request, settings.data, kept(session, settings.data, user, study))
+    return metadata_answer(request, settings_of(request).data, _kept(request, study))
 
 
 @_get("/studies/{study}/series/{series}/metadata")
-def read_series_metadata(
-    study: str, series: str, request: Request, user: ViewerDep, session: SessionDep, settings: SettingsDep
-) -> Response:
+def read_series_metadata(study: str, series: str, request: Request) -> Response:
     """WADO-RS: headers of all images of a series."""
-    return metadata_answer(request, settings.data, kept(session, settings.data, user, study, series))
+    return metadata_answer(request, settings_of(request).data, _kept(request, study, series))
 
 
 @_get("/studies/{study}/series/{series}/instances/{instance}/metadata")
-def instance_metadata(
-    study: str, series: str, instance: str, request: Request, user: ViewerDep, session: SessionDep, settings: SettingsDep
-) -> Response:
+def instance_metadata(study: str, series: str, instance: str, request: Request) -> Response:
     """WADO-RS: header of one image."""
-    (image,) = kept(session, settings.data, user, study, series, instance)
+    (image,) = _kept(request, study, series, instance)
     return instance_metadata_answer(request, image)
 
 
 @_get("/studies/{study}/series/{series}/instances/{instance}/bulkdata/{path:path}")
-def bulk_data(
-    study: str,
-    series: str,
-    instance: str,
-    path: str,
-    request: Request,
-    user: ViewerDep,
-    session: SessionDep,
-    settings: SettingsDep,
-) -> Response:
+def bulk_data(study: str, series: str, instance: str, path: str, request: Request) -> Response:
     """WADO-RS: what the metadata tell by a URI; pixels are all frames of the image."""
-    (image,) = kept(session, settings.data, user, study, series, instance)
-    if path.upper() in PIXEL_TAGS:
-        return frames_answer(request, image, None)
-    return bulk_answer(request, image, path)
+    (image,) = _kept(request, study, series, instance)
+    return frames_answer(request, image, None) if path.upper() in PIXEL_TAGS else bulk_answer(request, image, path)
 
 
 @_get("/studies/{study}/series/{series}/instances/{instance}/frames/{frames}")
-def frames(
-    study: str,
-    series: str,
-    instance: str,
-    frames: str,
-    request: Request,
-    user: ViewerDep,
-    session: SessionDep,
-    settings: SettingsDep,
-) -> Response:
+def read_frames(study: str, series: str, instance: str, frames: str, request: Request) -> Response:
     """WADO-RS: frames, counted from 1, as stored or decoded by what the client accepts."""
-    (image,) = kept(session, settings.data, user, study, series, instance)
+    (image,) = _kept(request, study, series, instance)
     return frames_answer(request, image, frames)
 
 
 @_get("/studies/{study}/series/{series}/instances/{instance}")
-def retrieve_instance(
-    study: str, series: str, instance: str, request: Request, user: ViewerDep, session: SessionDep, settings: SettingsDep
-) -> Response:
+def retrieve_instance(study: str, series: str, instance: str, request: Request) -> Response:
     """WADO-RS: one DICOM file."""
-    return instances_answer(request, kept(session, settings.data, user, study, series, instance))
+    return instances_answer(request, _kept(request, study, series, instance))
 
 
 @_get("/studies/{study}/series/{series}")
-def retrieve_series(
-    study: str, series: str, request: Request, user: ViewerDep, session: SessionDep, settings: SettingsDep
-) -> Response:
+def retrieve_series(study: str, series: str, request: Request) -> Response:
     """WADO-RS: all DICOM files of a series."""
-    return instances_answer(request, kept(session, settings.data, user, study, series))
+    return instances_answer(request, _kept(request, study, series))
 
 
 @_get("/studies/{study}")
-def retrieve_study(study: str, request: Request, user: ViewerDep, session: SessionDep, settings: SettingsDep) -> Response:
+def retrieve_study(study: str, request: Request) -> Response:
     """WADO-RS: all DICOM files of a study."""
-    return instances_answer(request, kept(session, settings.data, user, study))
+    return instances_answer(request, _kept(request, study))

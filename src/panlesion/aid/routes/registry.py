@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from fastapi import APIRouter
 
-from panlesion.aid.routes import accounts, dicomweb
+from panlesion.aid.routes import accounts, dicomweb, volume
 
 API = "/api"
 
@@ -13,5 +13,6 @@ ROUTES: Mapping[str, tuple[str, APIRouter]] = MappingProxyType(
     {
         "accounts": (API, accounts.router),
         "dicomweb": ("/dicomweb", dicomweb.router),
+        "volume": (API, volume.router),
     }
 )
