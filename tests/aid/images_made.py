@@ -3,12 +3,15 @@
 import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from email import message_from_bytes, policy
 
 import numpy as np
 from dicom_making import ct_slice
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 from server_made import Served
+from sqlalchemy import select
+from starlette.testclient import httpx
 
 from panlesion.aid.tables import Instance, Series, Study
 from panlesion.aid.vocabulary import StudySource, StudyState
@@ -25,8 +28,24 @@ def slices(count: int = 3, *, series: str | None = None, shape: tuple[int, int] 
     return made
 
 
-def put_study(served: Served, images: Sequence[Dataset], **columns: object) -> Study:
-    """Keep images, of one study and any series, as if they had been received; more columns of the study by name."""
+def url_of(ds: Dataset, below: str = "") -> str:
+    """Where an image is retrieved, or something below it."""
+    return f"/dicomweb/studies/{ds.StudyInstanceUID}/series/{ds.SeriesInstanceUID}/instances/{ds.SOPInstanceUID}{below}"
+
+
+def parts_of(answer: httpx.Response) -> list[tuple[str, bytes]]:
+    """Media type and bytes of every part of a multipart answer."""
+    assert answer.status_code == 200, answer.text
+    head = f"Content-Type: {answer.headers['content-type']}\r\n\r\n".encode()
+    message = message_from_bytes(head + answer.content, policy=policy.compat32)
+    return [(part["content-type"], part.get_payload(decode=True)) for part in message.get_payload()]
+
+
+def put_study(served: Served, images: Sequence[Dataset], *, study: Study | None = None, **columns: object) -> Study:
+    """Keep images, of one study and any series, as if they had been received; more columns of the study by name.
+
+    `study`: they come to one that is there.
+    """
     first = images[0]
     told = {
         "study_uid": str(first.StudyInstanceUID),
@@ -38,13 +57,17 @@ def put_study(served: Served, images: Sequence[Dataset], **columns: object) -> S
         "images": len(images),
         "primary_series": str(first.SeriesInstanceUID),
     }
-    study = Study(**{**told, **columns})
+    study = Study(**{**told, **columns}) if study is None else study
     with served.app.state.sessions.begin() as session:
         session.add(study)
         session.flush()
         for uid in dict.fromkeys(str(ds.SeriesInstanceUID) for ds in images):
             mine = [ds for ds in images if ds.SeriesInstanceUID == uid]
-            series = Series(study_id=study.id, series_uid=uid, modality=mine[0].Modality, images=len(mine), number=2)
+            found = select(Series).where(Series.study_id == study.id, Series.series_uid == uid)
+            series = session.scalar(found) or Series(
+                study_id=study.id, series_uid=uid, modality=mine[0].Modality, number=2, images=0
+            )
+            series.images += len(mine)
             session.add(series)
             session.flush()
             session.add_all(_instance(served, study, series, ds) for ds in mine)

@@ -1,12 +1,11 @@
 """WADO-RS and QIDO-RS against files that lie in the data folder."""
 
 import io
-from email import message_from_bytes, policy
 
 import numpy as np
 import pydicom
 import pytest
-from images_made import put_study, slices
+from images_made import parts_of, put_study, slices
 from pydicom.dataset import Dataset
 from server_made import Served, serve
 
@@ -37,16 +36,10 @@ def series_of(images, *, below: str = "") -> str:
     return f"/dicomweb/studies/{images[0].StudyInstanceUID}/series/{images[0].SeriesInstanceUID}{below}"
 
 
-def parts(answer) -> list[tuple[str, bytes]]:
-    head = f"Content-Type: {answer.headers['content-type']}\r\n\r\n".encode()
-    message = message_from_bytes(head + answer.content, policy=policy.HTTP)
-    return [(part["content-type"], part.get_payload(decode=True)) for part in message.iter_parts()]
-
-
 def test_a_series_comes_back_as_the_bytes_that_were_received(served, reader, images):
     answer = reader.get(series_of(images), headers={"Accept": DICOM})
     assert answer.status_code == 200 and int(answer.headers["content-length"]) == len(answer.content)
-    found = {pydicom.dcmread(io.BytesIO(data)).SOPInstanceUID: data for _, data in parts(answer)}
+    found = {pydicom.dcmread(io.BytesIO(data)).SOPInstanceUID: data for _, data in parts_of(answer)}
     assert set(found) == {ds.SOPInstanceUID for ds in images}
     for ds in images:
         (file,) = served.settings.data.glob(f"dicom/*/*/{ds.SOPInstanceUID}.dcm")
@@ -57,7 +50,7 @@ def test_frames_are_the_pixels_of_the_file(reader, images):
     for ds in images:
         url = series_of(images, below=f"/instances/{ds.SOPInstanceUID}/frames/1")
         answer = reader.get(url, headers={"Accept": OCTETS})
-        ((media, data),) = parts(answer)
+        ((media, data),) = parts_of(answer)
         assert data == ds.PixelData and media.startswith("application/octet-stream")
         single = reader.get(url, headers={"Accept": "application/octet-stream"})
         assert single.content == ds.PixelData

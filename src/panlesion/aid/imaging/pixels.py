@@ -226,9 +226,7 @@ def _decoded(pixels: Pixels, stored: bytes) -> NDArray:
         raise ReadError(
             f"{pixels.name}: {pixels.columns} x {pixels.rows} pixels; at most {MAX_DECODED_BYTES} bytes are decoded"
         )
-    fault = codestream_fault(
-        stored.rstrip(b"\0") if stored[-1:] == b"\0" else stored, pixels.syntax, pixels.rows, pixels.columns
-    )
+    fault = codestream_fault(stored, pixels.syntax, pixels.rows, pixels.columns)
     if fault:
         raise ReadError(f"{pixels.name}: its compressed frame cannot be decoded: {fault}. Send the image again")
     told: dict[str, Any] = {

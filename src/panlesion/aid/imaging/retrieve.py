@@ -11,13 +11,14 @@ from pydicom.uid import UID
 
 from panlesion.aid.imaging.accept import DICOM, EXPLICIT_LE, OCTETS, Wish, wishes
 from panlesion.aid.imaging.objects import Kept, present
+from panlesion.aid.imaging.packing import packed, packed_chunks, pays_off
 from panlesion.aid.imaging.parts import BytesPart, FilePart, joined, length_of, media_type, new_boundary
 from panlesion.aid.imaging.pixels import DEFLATED, Pixels, pixels_of, plain_frame, stored_frame
 from panlesion.ct.dicom_codestream import decoder_of
 from panlesion.ct.dicom_header import damaged
 from panlesion.errors import ReadError
 
-IMPLICIT_LE, BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"
+IMPLICIT_LE = "1.2.840.10008.1.2"
 MAX_FRAMES_ASKED = 4096
 CACHED = {
     "Cache-Control": "private, max-age=86400, immutable",
@@ -108,7 +109,7 @@ def joined_lazily(images: Sequence[Kept], as_stored: Sequence[bool], boundary: s
 
 
 def _can_be_explicit(image: Kept) -> bool:
-    return image.transfer_syntax in (IMPLICIT_LE, EXPLICIT_LE, BIG_ENDIAN) or decoder_of(image.transfer_syntax) is not None
+    return image.transfer_syntax in (IMPLICIT_LE, EXPLICIT_LE) or decoder_of(image.transfer_syntax) is not None
 
 
 def _explicit(image: Kept) -> bytes:
@@ -202,13 +203,16 @@ def _frames(
 ) -> Response:
     headers = {"ETag": tag, **CACHED}
     read = stored_frame if media[1] else plain_frame
-    if not multipart:
-        return Response(read(image, pixels, frames[0]), media_type=media[0], headers=headers)
     boundary = new_boundary()
-    kind = media_type(media[0], boundary)
+    kind = media_type(media[0], boundary) if multipart else media[0]
+    packs = not media[1] and pays_off(request, pixels.frame_bits // 8)
     if len(frames) == 1:
-        part = BytesPart(media=media[0], data=read(image, pixels, frames[0]))
-        return Response(b"".join(joined([part], boundary)), media_type=kind, headers=headers)
+        data = read(image, pixels, frames[0])
+        if multipart:
+            data = b"".join(joined([BytesPart(media=media[0], data=data)], boundary))
+        if packs:
+            return Response(packed(data), media_type=kind, headers={**headers, "Content-Encoding": "gzip"})
+        return Response(data, media_type=kind, headers=headers)
     if request.method == "HEAD":
         return Response(media_type=kind, headers=headers)
 
@@ -217,4 +221,6 @@ def _frames(
             yield b"".join(joined([BytesPart(media=media[0], data=read(image, pixels, frame))], boundary, last=False))
         yield from joined([], boundary)
 
+    if packs:
+        return StreamingResponse(packed_chunks(body()), media_type=kind, headers={**headers, "Content-Encoding": "gzip"})
     return StreamingResponse(body(), media_type=kind, headers=headers)

@@ -2,7 +2,6 @@
 
 import os
 import struct
-import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -107,11 +106,3 @@ def opened(path: Path) -> Planes:
     assert isinstance(planes, np.memmap)
     k, j, i = planes.shape
     return Planes(path=path, shape=(i, j, k), offset=planes.offset)
-
-
-def gzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """A gzip stream of chunks, at the level that costs least."""
-    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
-    for chunk in chunks:
-        yield packer.compress(chunk)
-    yield packer.flush()

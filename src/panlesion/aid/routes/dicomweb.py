@@ -1,7 +1,9 @@
 """DICOMweb out: QIDO-RS and WADO-RS over what an account may see."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response, status
@@ -14,6 +16,7 @@ from panlesion.aid.imaging.matching import INSTANCE_KEYS, SERIES_KEYS, STUDY_KEY
 from panlesion.aid.imaging.metadata import PIXEL_TAGS
 from panlesion.aid.imaging.metadata_answer import bulk_answer, instance_metadata_answer, metadata_answer
 from panlesion.aid.imaging.objects import Kept, kept
+from panlesion.aid.imaging.rendered import THUMBNAIL_SIDE, look_of, picture_answer
 from panlesion.aid.imaging.retrieve import frames_answer, instances_answer, not_acceptable
 
 router = APIRouter(tags=["dicomweb"])
@@ -125,6 +128,47 @@ def bulk_data(study: str, series: str, instance: str, path: str, request: Reques
     """WADO-RS: what the metadata tell by a URI; pixels are all frames of the image."""
     (image,) = _kept(request, study, series, instance)
     return frames_answer(request, image, None) if path.upper() in PIXEL_TAGS else bulk_answer(request, image, path)
+
+
+@_get("/studies/{study}/series/{series}/instances/{instance}/frames/{frames}/rendered")
+def rendered_frame(study: str, series: str, instance: str, frames: str, request: Request) -> Response:
+    """WADO-RS: one frame as a picture; `window=center,width`, `viewport=width,height`, `quality=1…100`."""
+    look = look_of(request)
+    (image,) = _kept(request, study, series, instance)
+    return picture_answer(request, image, frames, look)
+
+
+@_get("/studies/{study}/series/{series}/instances/{instance}/rendered")
+def rendered_instance(study: str, series: str, instance: str, request: Request) -> Response:
+    """WADO-RS: the first frame as a picture."""
+    return rendered_frame(study, series, instance, "1", request)
+
+
+@_get("/studies/{study}/series/{series}/instances/{instance}/thumbnail")
+def instance_thumbnail(study: str, series: str, instance: str, request: Request) -> Response:
+    """WADO-RS: a small picture of an image."""
+    return _thumbnail(request, _kept(request, study, series, instance))
+
+
+@_get("/studies/{study}/series/{series}/thumbnail")
+def series_thumbnail(study: str, series: str, request: Request) -> Response:
+    """WADO-RS: a small picture of the middle image of a series."""
+    return _thumbnail(request, _kept(request, study, series))
+
+
+@_get("/studies/{study}/thumbnail")
+def study_thumbnail(study: str, request: Request) -> Response:
+    """WADO-RS: a small picture of the middle image of a study's largest series."""
+    images = _kept(request, study)
+    counts = Counter(image.series_id for image in images if image.rows)
+    largest = max(counts, key=counts.__getitem__, default=None)
+    return _thumbnail(request, [image for image in images if image.series_id == largest] or images)
+
+
+def _thumbnail(request: Request, images: list[Kept]) -> Response:
+    look = look_of(request)
+    look = look if look.viewport is not None else replace(look, viewport=(THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+    return picture_answer(request, images[len(images) // 2], "1", look)
 
 
 @_get("/studies/{study}/series/{series}/instances/{instance}/frames/{frames}")

@@ -9,6 +9,7 @@ from panlesion.aid.deps import SessionDep, SettingsDep, StudyDep, ViewerDep
 from panlesion.aid.imaging.accept import OCTETS
 from panlesion.aid.imaging.metadata import fingerprint
 from panlesion.aid.imaging.objects import kept
+from panlesion.aid.imaging.packing import packed_chunks, pays_off
 from panlesion.aid.imaging.retrieve import CACHED, unchanged
 from panlesion.aid.imaging.volume import planes_of
 from panlesion.aid.tables import Reading
@@ -49,5 +50,13 @@ def read_volume(
         )
     tag = f'"{fingerprint(images)}-{first_k}-{last}"'
     headers = {**CACHED, SHAPE_HEADER: ",".join(map(str, planes.shape))}
-    headers |= {"ETag": tag, "Content-Length": str((last - first_k + 1) * planes.plane_bytes)}
-    return unchanged(request, tag) or StreamingResponse(planes.chunks(first_k, last), media_type=OCTETS, headers=headers)
+    known = unchanged(request, tag)
+    if known is not None:
+        return known
+    size, chunks = (last - first_k + 1) * planes.plane_bytes, planes.chunks(first_k, last)
+    headers["ETag"] = tag
+    if pays_off(request, size):
+        headers["Content-Encoding"], chunks = "gzip", packed_chunks(chunks)
+    else:
+        headers["Content-Length"] = str(size)
+    return StreamingResponse(chunks, media_type=OCTETS, headers=headers)
