@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from fastapi import APIRouter
 
-from panlesion.aid.routes import accounts, dicomweb, volume
+from panlesion.aid.routes import accounts, dicomweb, intake, volume
 
 API = "/api"
 
@@ -14,5 +14,6 @@ ROUTES: Mapping[str, tuple[str, APIRouter]] = MappingProxyType(
         "accounts": (API, accounts.router),
         "dicomweb": ("/dicomweb", dicomweb.router),
         "volume": (API, volume.router),
+        "intake": (API, intake.router),
     }
 )
