@@ -5,13 +5,15 @@ from types import MappingProxyType
 
 from fastapi import APIRouter
 
-from panlesion.aid.routes import accounts, intake, reading
+from panlesion.aid.routes import accounts, dicomweb, intake, reading, volume
 
 API = "/api"
 
 ROUTES: Mapping[str, tuple[str, APIRouter]] = MappingProxyType(
     {
         "accounts": (API, accounts.router),
+        "dicomweb": ("/dicomweb", dicomweb.router),
+        "volume": (API, volume.router),
         "intake": (API, intake.router),
         "reading": (API, reading.router),
     }
