@@ -5,12 +5,13 @@ from types import MappingProxyType
 
 from fastapi import APIRouter
 
-from panlesion.aid.routes import accounts
+from panlesion.aid.routes import accounts, reports
 
 API = "/api"
 
 ROUTES: Mapping[str, tuple[str, APIRouter]] = MappingProxyType(
     {
         "accounts": (API, accounts.router),
+        "reports": (API, reports.router),
     }
 )
