@@ -11,9 +11,10 @@ import numpy as np
 import pydicom
 from dicom_made import complete, lesion_mask
 from dicom_making import write_series
+from fastapi.testclient import TestClient
 from records_made import ALGORITHM, lesion
 from records_made import findings as findings_of
-from server_made import Served
+from server_made import PASSWORD, Served
 
 from panlesion.aid.reads.document import Document
 from panlesion.aid.schemas.reading import Attribute, Caliper, DoubtOut, FindingOut, Size
@@ -179,3 +180,8 @@ def _instance(path: Path, data: Path, series: Series) -> Instance:
         bytes=path.stat().st_size,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
     )
+
+
+def sign(client: TestClient, made: Made, version: str | None = '"7"', password: str = PASSWORD) -> Any:
+    headers = {} if version is None else {"If-Match": version}
+    return client.post(f"/api/studies/{made.study.id}/sign", json={"password": password}, headers=headers)

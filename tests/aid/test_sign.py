@@ -1,8 +1,8 @@
 import hashlib
 
 from dicom_made import check_with_dcentvfy, check_with_dciodvfy, laid_over
-from reading_made import read_study
-from server_made import PASSWORD, serve
+from reading_made import document, finding, read_study, sign
+from server_made import serve
 from sqlalchemy import select
 
 from panlesion.aid.reads.report import read_mask
@@ -10,11 +10,6 @@ from panlesion.aid.tables import AuditEntry, Reading, Study
 from panlesion.aid.vocabulary import ReadingState, Role, StudyState
 
 FILES = {"document.json", "mask.gz", "report.html", "report.pdf", "fhir.json", "seg.dcm", "sr.dcm", "pdf.dcm"}
-
-
-def sign(client, made, version='"7"', password=PASSWORD):
-    headers = {} if version is None else {"If-Match": version}
-    return client.post(f"/api/studies/{made.study.id}/sign", json={"password": password}, headers=headers)
 
 
 def test_signing_freezes_the_reading_and_writes_all_that_leaves(tmp_path):

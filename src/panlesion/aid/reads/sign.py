@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from panlesion.aid.audit import record
 from panlesion.aid.db import Sessions
-from panlesion.aid.jobs.queue import enqueue
+from panlesion.aid.reads.delivery import queue_send
 from panlesion.aid.reads.dicom_out import PDF_FILE, SEG_FILE, SR_FILE, write_pdf_dicom, write_seg_and_sr
 from panlesion.aid.reads.fhir import FHIR_FILE, diagnostic_report
 from panlesion.aid.reads.report import (
@@ -37,7 +37,7 @@ from panlesion.aid.reads.report_pdf import report_pdf
 from panlesion.aid.reads.report_view import HTML_FILE, report_html
 from panlesion.aid.settings import Settings
 from panlesion.aid.tables import Job, Node, Reading, Study, User, now
-from panlesion.aid.vocabulary import Action, Decision, JobKind, ReadingState, StudyState
+from panlesion.aid.vocabulary import Action, Decision, ReadingState, StudyState
 from panlesion.data.publish import publishing
 from panlesion.errors import PanlesionError
 
@@ -166,19 +166,5 @@ def _freeze(session: Session, settings: Settings, report: Report, folder: Path, 
 def queue_signed(session: Session, study_id: UUID, folder: str, by: UUID) -> list[Job]:
     """Queue the sending of a signed folder to every node that is to have it."""
     nodes = session.scalars(select(Node).where(Node.active, Node.sends_to).order_by(Node.name)).all()
-    return [
-        enqueue(
-            session,
-            JobKind.SEND,
-            study_id=study_id,
-            by=by,
-            key=f"send:{study_id}:{node.id}:{folder.rpartition('/')[2]}",
-            payload={
-                "node": str(node.id),
-                "name": node.name,
-                "folder": folder,
-                "files": [SEG_FILE, SR_FILE, *([PDF_FILE] if node.sends_pdf else [])],
-            },
-        )
-        for node in nodes
-    ]
+    files = [SEG_FILE, SR_FILE]
+    return [queue_send(session, study_id, node, folder, files + [PDF_FILE] * node.sends_pdf, by) for node in nodes]

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Response, status
-from sqlalchemy import func, select
+from sqlalchemy import CursorResult, func, select, update
 
 from panlesion.aid.audit import record
 from panlesion.aid.db import Sessions
@@ -22,12 +23,12 @@ from panlesion.aid.reads.report_content import content_of
 from panlesion.aid.reads.report_pdf import PDF_FILE, report_pdf
 from panlesion.aid.reads.report_view import HTML_FILE, report_html
 from panlesion.aid.reads.sign import SigningRefusedError, building, sign
-from panlesion.aid.schemas.reading import AddendumIn, AddendumOut, SignIn
+from panlesion.aid.schemas.reading import AddendumIn, AddendumOut, DeliveryOut, SignIn
 from panlesion.aid.schemas.reports import SignedOut
 from panlesion.aid.secrets import password_fits, sha256
 from panlesion.aid.settings import Settings
 from panlesion.aid.tables import Addendum, Attempt, Job, Login, Reading, User, now
-from panlesion.aid.vocabulary import Action, JobKind, ReadingState
+from panlesion.aid.vocabulary import Action, JobKind, JobState, ReadingState
 
 router = APIRouter(prefix="/studies/{study_id}", tags=["reports"])
 
@@ -254,3 +255,38 @@ def fhir(wanted: AskedDep) -> Response:
         body = json.dumps(diagnostic_report(report, pdf), ensure_ascii=False, indent=1).encode()
     wanted.audited("fhir")
     return _answer(body, FHIR, FHIR_FILE)
+
+
+@router.get("/deliveries")
+def deliveries(study: StudyDep, session: SessionDep) -> list[DeliveryOut]:
+    """What of the study is on its way to a PACS, or arrived, newest first."""
+    query = select(Job).where(Job.study_id == study.id, Job.kind == JobKind.SEND)
+    return [_delivery(job) for job in session.scalars(query.order_by(Job.created_at.desc(), Job.id))]
+
+
+@router.post("/deliveries/{job_id}/retry")
+def retry_delivery(job_id: UUID, study: StudyDep, user: ReaderDep, session: SessionDep) -> DeliveryOut:
+    """Send again what failed; the PACS sees the same instances."""
+    query = select(Job).where(Job.id == job_id, Job.study_id == study.id, Job.kind == JobKind.SEND)
+    job = session.scalar(query)
+    if job is None:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, "no such delivery of this study")
+    # one statement, so that of two retries one wins
+    again = update(Job).where(Job.id == job_id, Job.state == JobState.FAILED)
+    fresh = {"state": JobState.QUEUED, "attempts": 0, "cause": "", "lease": None, "not_before": now(), "finished_at": None}
+    if cast(CursorResult, session.execute(again.values(**fresh))).rowcount != 1:
+        raise HTTPException(status.HTTP_409_CONFLICT, f"this delivery is {job.state}; only a failed one is sent again")
+    record(session, Action.QUEUED, by=user, study_id=study.id, job=str(job_id))
+    session.refresh(job)
+    return _delivery(job)
+
+
+def _delivery(job: Job) -> DeliveryOut:
+    return DeliveryOut(
+        job_id=job.id,
+        node=job.payload["name"],
+        state=job.state,
+        cause=job.cause,
+        attempts=job.attempts,
+        finished_at=job.finished_at,
+    )
