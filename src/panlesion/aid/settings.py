@@ -22,6 +22,8 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8470
     public_url: HttpUrl | None = None
+    organisation: Annotated[str, Field(max_length=64)] = ""
+    """Whose readers sign here, as reports and DICOM tell it."""
     tls_certificate: Path | None = None
     tls_key: Path | None = None
 

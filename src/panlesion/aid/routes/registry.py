@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from fastapi import APIRouter
 
-from panlesion.aid.routes import accounts, dicomweb, intake, reading, volume
+from panlesion.aid.routes import accounts, dicomweb, intake, reading, reports, volume
 
 API = "/api"
 
@@ -16,5 +16,6 @@ ROUTES: Mapping[str, tuple[str, APIRouter]] = MappingProxyType(
         "volume": (API, volume.router),
         "intake": (API, intake.router),
         "reading": (API, reading.router),
+        "reports": (API, reports.router),
     }
 )
