@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from panlesion import __version__
 from panlesion.aid.db import migrate, open_engine, open_sessions
+from panlesion.aid.events import Feed
 from panlesion.aid.routes.registry import ROUTES
 from panlesion.aid.settings import Settings
 
@@ -24,6 +25,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title="panlesion aid", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.settings, app.state.sessions = settings, open_sessions(engine)
+    app.state.feed = Feed(app.state.sessions)
     for prefix, router in ROUTES.values():
         app.include_router(router, prefix=prefix)
     return app

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from fastapi import APIRouter
 
-from panlesion.aid.routes import accounts, dicomweb, intake, reading, reports, volume
+from panlesion.aid.routes import accounts, dicomweb, events, intake, jobs, reading, reports, studies, volume
 
 API = "/api"
 
@@ -17,5 +17,8 @@ ROUTES: Mapping[str, tuple[str, APIRouter]] = MappingProxyType(
         "intake": (API, intake.router),
         "reading": (API, reading.router),
         "reports": (API, reports.router),
+        "studies": (API, studies.router),
+        "jobs": (API, jobs.router),
+        "events": (API, events.router),
     }
 )
