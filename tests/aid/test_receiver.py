@@ -1,20 +1,15 @@
 """The C-STORE receiver, with real associations on loopback."""
 
-import socket
-import time
 from contextlib import contextmanager
 
-import pydicom
-import pytest
-from orthanc_made import running_orthanc
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, JPEG2000Lossless
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE
 from study_made import open_room, write_study
 
 import panlesion.aid.store.files as files
 from panlesion.aid.store.arrival import settle
-from panlesion.aid.store.receiver import CANNOT_UNDERSTAND, MISMATCH, OUT_OF_RESOURCES, SUCCESS, VERIFICATION, start_receiver
-from panlesion.aid.tables import Instance, Rejected, Study
+from panlesion.aid.store.receiver import SUCCESS, VERIFICATION, start_receiver
+from panlesion.aid.tables import Study
 from panlesion.aid.vocabulary import StudySource, StudyState
 
 

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from fastapi import APIRouter
 
-from panlesion.aid.routes import accounts, intake
+from panlesion.aid.routes import accounts, intake, nodes
 
 API = "/api"
 
@@ -13,5 +13,6 @@ ROUTES: Mapping[str, tuple[str, APIRouter]] = MappingProxyType(
     {
         "accounts": (API, accounts.router),
         "intake": (API, intake.router),
+        "nodes": (API, nodes.router),
     }
 )

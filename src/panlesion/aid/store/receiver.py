@@ -2,7 +2,7 @@
 
 import threading
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -31,7 +31,7 @@ from panlesion.aid.db import Sessions
 from panlesion.aid.settings import Settings
 from panlesion.aid.store.check import clean
 from panlesion.aid.store.files import landing, pour
-from panlesion.aid.store.intake import Outcome, Taken, Wanted, refuse, take_landed
+from panlesion.aid.store.intake import ANYTHING, Outcome, Taken, Wanted, refuse, take_landed
 from panlesion.aid.vocabulary import StudySource
 from panlesion.ct.dicom_header import damaged
 from panlesion.data.publish import DiskFullError
@@ -111,7 +111,7 @@ def start_receiver(settings: Settings, sessions: Sessions, *, timeout_s: float =
             (evt.EVT_CONN_OPEN, guard.opened),
             (evt.EVT_DATA_RECV, guard.came),
             (evt.EVT_CONN_CLOSE, guard.closed),
-            (evt.EVT_C_STORE, _store_and_tell, [settings, sessions, guard]),
+            (evt.EVT_C_STORE, _handled, [settings, sessions, guard]),
         ],
     )
     ae._servers.append(server)  # as `start_server` does, which takes no server class
@@ -153,27 +153,30 @@ class _Guard:
         self._held.pop(id(event.assoc), None)
 
 
-def _store_and_tell(event: Any, settings: Settings, sessions: Sessions, guard: _Guard) -> Dataset:
-    """Keep one image; the status says what became of it, the comment why."""
+def _handled(event: Any, settings: Settings, sessions: Sessions, guard: _Guard) -> Dataset:
     size = event.request.DataSet.getbuffer().nbytes
     try:
-        taken = store(event, settings, sessions)
-    except (DiskFullError, SQLAlchemyError, OSError) as error:
-        full = isinstance(error, DiskFullError)
-        return _status(OUT_OF_RESOURCES, "no room is left" if full else "cannot be written now; send it again")
+        return store_and_tell(event, settings, sessions)[1]
     finally:
         guard.handled(event.assoc, size)
+
+
+def store_and_tell(
+    event: Any, settings: Settings, sessions: Sessions, wanted: Wanted = ANYTHING
+) -> tuple[Taken | None, Dataset]:
+    """Keep the image of a C-STORE event; what became of it, None where disk or database failed, and the status that says so."""
+    try:
+        taken = _taken(event, settings, sessions, wanted)
+    except (DiskFullError, SQLAlchemyError, OSError) as error:
+        words = "no room is left" if isinstance(error, DiskFullError) else "cannot be written now; send it again"
+        return None, _status(OUT_OF_RESOURCES, words)
     if taken.outcome is not Outcome.REFUSED:
-        return _status(SUCCESS, "")
-    return _status(MISMATCH if taken.mismatch else CANNOT_UNDERSTAND, taken.reason)
+        return taken, _status(SUCCESS, "")
+    return taken, _status(MISMATCH if taken.mismatch else CANNOT_UNDERSTAND, taken.reason)
 
 
-def store(event: Any, settings: Settings, sessions: Sessions) -> Taken:
-    """Take the image of a C-STORE event, in the very bytes that were sent; a C-GET of ours brings such events too.
-
-    Raises:
-        DiskFullError: Nothing of it was kept.
-    """
+def _taken(event: Any, settings: Settings, sessions: Sessions, wanted: Wanted) -> Taken:
+    """Take the very bytes that were sent, without reading more of them than any other file's."""
     request = event.request
     sop_uid, sop_class = str(request.AffectedSOPInstanceUID or ""), str(request.AffectedSOPClassUID or "")
     ours = event.assoc.is_requestor or request.MoveOriginatorMessageID is not None
@@ -188,7 +191,7 @@ def store(event: Any, settings: Settings, sessions: Sessions) -> Taken:
             raise
         except PanlesionError as error:
             return refuse(sessions, name, str(error), source=source, by=None)
-        wanted = Wanted(sop_uid=sop_uid, sop_class=sop_class)
+        wanted = replace(wanted, sop_uid=sop_uid, sop_class=sop_class)
         return take_landed(sessions, settings, made, source=source, by=None, wanted=wanted)
 
 
