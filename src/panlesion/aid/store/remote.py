@@ -50,6 +50,8 @@ class CarefulSession(requests.Session):
         Raises:
             RemoteError: No answer, a redirect, or more than a query's answer may have.
         """
+        # Orthanc does not take an escaped star for one, and a star needs no escape
+        request.url = None if request.url is None else request.url.replace("%2A", "*")
         streamed = how.pop("stream", False)
         how.update(allow_redirects=False, stream=True, timeout=(CONNECT_S, self._read_s))
         until = time.monotonic() + self._read_s
@@ -188,9 +190,7 @@ def _filters(q: str) -> list[dict[str, str]]:
         return [{}]
     if q.count(".") > 1 and UID_RULE.fullmatch(q):
         return [{"StudyInstanceUID": q}]
-    # whether case matters in names is left to each PACS by the standard
-    names = dict.fromkeys((q, q.upper(), q.title()))
-    return [*({"PatientName": f"*{name}*"} for name in names), {"PatientID": q}, {"AccessionNumber": q[:16]}]
+    return [{"PatientName": f"*{q}*"}, {"PatientID": q}, {"AccessionNumber": q[:16]}]
 
 
 def _search_web(node: Node, _settings: Settings, filters: dict[str, str]) -> list[Dataset]:
