@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from fastapi import APIRouter
 
-from panlesion.aid.routes import accounts, dicomweb, events, intake, jobs, reading, reports, studies, volume
+from panlesion.aid.routes import accounts, dicomweb, events, intake, jobs, nodes, reading, reports, studies, volume
 
 API = "/api"
 
@@ -20,5 +20,6 @@ ROUTES: Mapping[str, tuple[str, APIRouter]] = MappingProxyType(
         "studies": (API, studies.router),
         "jobs": (API, jobs.router),
         "events": (API, events.router),
+        "nodes": (API, nodes.router),
     }
 )
