@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from fastapi import APIRouter
 
-from panlesion.aid.routes import accounts, reading
+from panlesion.aid.routes import accounts, propose, reading
 
 API = "/api"
 
@@ -13,5 +13,6 @@ ROUTES: Mapping[str, tuple[str, APIRouter]] = MappingProxyType(
     {
         "accounts": (API, accounts.router),
         "reading": (API, reading.router),
+        "propose": (API, propose.router),
     }
 )
