@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from fastapi import APIRouter
 
-from panlesion.aid.routes import accounts, dicomweb, events, intake, jobs, nodes, reading, reports, studies, volume
+from panlesion.aid.routes import accounts, dicomweb, events, intake, jobs, nodes, propose, reading, reports, studies, volume
 
 API = "/api"
 
@@ -21,5 +21,6 @@ ROUTES: Mapping[str, tuple[str, APIRouter]] = MappingProxyType(
         "jobs": (API, jobs.router),
         "events": (API, events.router),
         "nodes": (API, nodes.router),
+        "propose": (API, propose.router),
     }
 )
