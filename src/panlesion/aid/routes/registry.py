@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from fastapi import APIRouter
 
-from panlesion.aid.routes import accounts, dicomweb, intake, volume
+from panlesion.aid.routes import accounts, dicomweb, dicomweb_store, intake, volume
 
 API = "/api"
 
@@ -13,6 +13,7 @@ ROUTES: Mapping[str, tuple[str, APIRouter]] = MappingProxyType(
     {
         "accounts": (API, accounts.router),
         "dicomweb": ("/dicomweb", dicomweb.router),
+        "dicomweb_store": ("/dicomweb", dicomweb_store.router),
         "volume": (API, volume.router),
         "intake": (API, intake.router),
     }
