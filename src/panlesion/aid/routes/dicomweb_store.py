@@ -11,6 +11,7 @@ from panlesion.aid.db import Sessions
 from panlesion.aid.deps import SessionDep, SessionsDep, SettingsDep, ViewerDep
 from panlesion.aid.imaging.accept import JSON, MULTIPART, wishes
 from panlesion.aid.imaging.retrieve import not_acceptable
+from panlesion.aid.imaging.said import OF_STORE
 from panlesion.aid.imaging.stow import Storing, answer
 from panlesion.aid.settings import Settings
 from panlesion.aid.store.archive import TooMuchError
@@ -23,7 +24,7 @@ from panlesion.data.publish import DiskFullError
 router = APIRouter(tags=["dicomweb"])
 
 
-@router.post("/studies", response_class=Response)
+@router.post("/studies", response_class=Response, openapi_extra=OF_STORE)
 async def store(
     request: Request, session: SessionDep, sessions: SessionsDep, settings: SettingsDep, user: ViewerDep
 ) -> Response:
@@ -32,7 +33,7 @@ async def store(
     return await _stored(request, sessions, settings, user, None)
 
 
-@router.post("/studies/{study}", response_class=Response)
+@router.post("/studies/{study}", response_class=Response, openapi_extra=OF_STORE)
 async def store_study(
     study: str, request: Request, session: SessionDep, sessions: SessionsDep, settings: SettingsDep, user: ViewerDep
 ) -> Response:
