@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from fastapi import APIRouter
 
-from panlesion.aid.routes import accounts, dicomweb, dicomweb_store, intake, volume
+from panlesion.aid.routes import accounts, audit, dicomweb, dicomweb_store, intake, tokens, users, volume
 
 API = "/api"
 
@@ -16,5 +16,8 @@ ROUTES: Mapping[str, tuple[str, APIRouter]] = MappingProxyType(
         "dicomweb_store": ("/dicomweb", dicomweb_store.router),
         "volume": (API, volume.router),
         "intake": (API, intake.router),
+        "users": (API, users.router),
+        "tokens": (API, tokens.router),
+        "audit": (API, audit.router),
     }
 )
