@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from fastapi import APIRouter
 
-from panlesion.aid.routes import accounts, audit, dicomweb, dicomweb_store, intake, tokens, users, volume
+from panlesion.aid.routes import accounts, audit, dicomweb, dicomweb_store, intake, nodes, tokens, users, volume
 
 API = "/api"
 
@@ -19,5 +19,6 @@ ROUTES: Mapping[str, tuple[str, APIRouter]] = MappingProxyType(
         "users": (API, users.router),
         "tokens": (API, tokens.router),
         "audit": (API, audit.router),
+        "nodes": (API, nodes.router),
     }
 )

@@ -1,6 +1,6 @@
 """One DICOM file in: landed, checked, put in its place, and its row committed; or refused, and the reason listed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -42,6 +42,38 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a sender said of a file before sending it; one that is another is refused. Empty: anything."""
+
+    study_uid: str | None = None
+    sop_uid: str | None = None
+    sop_class: str | None = None
+
+    def check(self, told: Told, name: str) -> None:
+        """Compare with the file's own header.
+
+        Raises:
+            RefusedError: Another image than was said.
+        """
+        for what, said, found in (
+            ("StudyInstanceUID", self.study_uid, told.study_uid),
+            ("SOPInstanceUID", self.sop_uid, told.sop_uid),
+            ("SOPClassUID", self.sop_class, told.sop_class),
+        ):
+            if said is not None and said != found:
+                raise MismatchError(
+                    f"{name}: {what} {found} in the file, {clean(said, 64)} in the request. Nothing is kept of it"
+                )
+
+
+ANYTHING = Wanted()
+
+
+class MismatchError(RefusedError):
+    """A file that is not the one that was announced."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Taken:
     """What became of a file; `rejected_id` is its line in the list of refused files, `told` what its header says."""
 
@@ -51,6 +83,7 @@ class Taken:
     told: Told | None = None
     reason: str = ""
     rejected_id: int | None = None
+    mismatch: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +107,14 @@ def take_file(sessions: Sessions, settings: Settings, path: Path, *, name: str, 
 
 
 def take_stream(
-    sessions: Sessions, settings: Settings, stream: Readable, *, name: str, source: StudySource, by: User | None
+    sessions: Sessions,
+    settings: Settings,
+    stream: Readable,
+    *,
+    name: str,
+    source: StudySource,
+    by: User | None,
+    wanted: Wanted = ANYTHING,
 ) -> Taken:
     """Take one DICOM file from a stream of bytes, or refuse it with a reason.
 
@@ -85,6 +125,7 @@ def take_stream(
         name: What the sender calls it; never used as a path.
         source: How it came.
         by: Who brought it; None for another machine.
+        wanted: What the sender announced.
 
     Raises:
         DiskFullError: Nothing of it was kept; the same file can be sent again.
@@ -94,43 +135,57 @@ def take_stream(
             pour(stream, made)
         except RefusedError as error:
             return refuse(sessions, made.name, str(error), source=source, by=by)
-        return take_landed(sessions, settings, made, source=source, by=by)
+        return take_landed(sessions, settings, made, source=source, by=by, wanted=wanted)
 
 
-def take_landed(sessions: Sessions, settings: Settings, made: Landing, *, source: StudySource, by: User | None) -> Taken:
+def take_landed(
+    sessions: Sessions,
+    settings: Settings,
+    made: Landing,
+    *,
+    source: StudySource,
+    by: User | None,
+    wanted: Wanted = ANYTHING,
+) -> Taken:
     """Take a file that is whole in `incoming/`; whoever opened it drops it.
 
     Raises:
         DiskFullError: Nothing of it was kept; the same file can be sent again.
     """
     made.finish()
-    try:
-        if made.size > settings.max_file_bytes:
-            raise RefusedError(f"{made.name}: {made.size} bytes; one file may have {settings.max_file_bytes} here")
-        if not is_deflated(made.path, name=made.name):
-            return _checked(sessions, settings, made, source, by)
-        with landing(settings, name=made.name) as plain:
-            inflate(made.path, plain)
-            return _checked(sessions, settings, plain, source, by)
-    except DiskFullError:
-        raise
-    except PanlesionError as error:
-        return refuse(sessions, made.name, str(error), source=source, by=by)
+    told: Told | None = None
+    with landing(settings, name=made.name) as plain:
+        try:
+            if made.size > settings.max_file_bytes:
+                raise RefusedError(f"{made.name}: {made.size} bytes; one file may have {settings.max_file_bytes} here")
+            used = made
+            if is_deflated(made.path, name=made.name):
+                inflate(made.path, plain)
+                used = plain
+            sha256 = used.finish()
+            told = check(used.path, name=made.name)
+            wanted.check(told, made.name)
+            landed = _Landed(path=used.path, name=made.name, size=used.size, sha256=sha256, told=told)
+            return _first_or_again(sessions, settings, landed, source, by)
+        except DiskFullError:
+            raise
+        except PanlesionError as error:
+            refused = refuse(sessions, made.name, str(error), source=source, by=by)
+            return replace(refused, told=told, mismatch=isinstance(error, MismatchError))
 
 
 def refuse(sessions: Sessions, name: str, reason: str, *, source: StudySource, by: User | None) -> Taken:
     """List a file that is not taken."""
     name = clean(name, 256) or "a file without a name"
-    row = Rejected(source=source, name=name, reason=reason.removeprefix(f"{name}: "), by=None if by is None else by.id)
+    reason = clean(reason.removeprefix(f"{name}: "), 4000)
+    row = Rejected(source=source, name=name, reason=reason, by=None if by is None else by.id)
     with sessions.begin() as session:
         session.add(row)
-    return Taken(outcome=Outcome.REFUSED, name=name, reason=row.reason, rejected_id=row.id)
+    return Taken(outcome=Outcome.REFUSED, name=name, reason=reason, rejected_id=row.id)
 
 
-def _checked(sessions: Sessions, settings: Settings, made: Landing, source: StudySource, by: User | None) -> Taken:
-    """Check a file and write it down; whoever is first of two that bring the same image wins, the other finds it there."""
-    sha256 = made.finish()
-    landed = _Landed(path=made.path, name=made.name, size=made.size, sha256=sha256, told=check(made.path, name=made.name))
+def _first_or_again(sessions: Sessions, settings: Settings, landed: _Landed, source: StudySource, by: User | None) -> Taken:
+    """Write a file down; whoever is first of two that bring the same image wins, the other finds it there."""
     for _ in range(ATTEMPTS - 1):
         try:
             return _written_down(sessions, settings, landed, source, by)

@@ -9,7 +9,7 @@ from panlesion.aid.settings import Settings
 from panlesion.aid.store.archive import ZIP_MARKS, Budget, Member, TooMuchError, members
 from panlesion.aid.store.check import RefusedError, clean
 from panlesion.aid.store.files import Landing, landing, open_landing
-from panlesion.aid.store.intake import Outcome, Taken, refuse, take_landed
+from panlesion.aid.store.intake import ANYTHING, Outcome, Taken, Wanted, refuse, take_landed
 from panlesion.aid.store.multipart import Part
 from panlesion.aid.tables import User
 from panlesion.aid.vocabulary import StudySource
@@ -25,6 +25,7 @@ class Upload:
     settings: Settings
     by: User | None
     source: StudySource = StudySource.UPLOAD
+    wanted: Wanted = ANYTHING
     results: list[Taken] = field(default_factory=list)
     _budget: Budget = field(init=False)
     _open: Landing | None = field(default=None, init=False)
@@ -88,7 +89,8 @@ class Upload:
         if reason:
             self._refuse(made.name, reason)
         elif not head.startswith(ZIP_MARKS):
-            self.results.append(take_landed(self.sessions, self.settings, made, source=self.source, by=self.by))
+            taken = take_landed(self.sessions, self.settings, made, source=self.source, by=self.by, wanted=self.wanted)
+            self.results.append(taken)
         elif not zips:
             self._refuse(made.name, "a zip in a zip in a zip. Unpack it first")
         else:
