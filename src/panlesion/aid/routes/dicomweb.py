@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response, status
 
-from panlesion.aid.deps import SessionDep, SettingsDep, ViewerDep, settings_of
+from panlesion.aid.deps import DicomwebDep, SessionDep, SettingsDep, settings_of
 from panlesion.aid.imaging.accept import JSON, wishes
 from panlesion.aid.imaging.access import viewing
 from panlesion.aid.imaging.answers import Answer, instance_answers, series_answers, study_answers
@@ -55,28 +55,28 @@ def _told(query: Asked, found: tuple[list[Answer], int]) -> Response:
 
 
 @_get("/studies", of_search(STUDY_KEYS))
-def search_studies(request: Request, user: ViewerDep, session: SessionDep) -> Response:
+def search_studies(request: Request, user: DicomwebDep, session: SessionDep) -> Response:
     """QIDO-RS: studies that match."""
     query = _asked(request, STUDY_KEYS)
     return _told(query, study_answers(session, user, query))
 
 
 @_get("/series", of_search(SERIES_KEYS))
-def search_all_series(request: Request, user: ViewerDep, session: SessionDep) -> Response:
+def search_all_series(request: Request, user: DicomwebDep, session: SessionDep) -> Response:
     """QIDO-RS: series of all studies."""
     query = _asked(request, SERIES_KEYS)
     return _told(query, series_answers(session, user, query, None))
 
 
 @_get("/instances", of_search(INSTANCE_KEYS))
-def search_all_instances(request: Request, user: ViewerDep, session: SessionDep, settings: SettingsDep) -> Response:
+def search_all_instances(request: Request, user: DicomwebDep, session: SessionDep, settings: SettingsDep) -> Response:
     """QIDO-RS: images of all studies."""
     query = _asked(request, INSTANCE_KEYS)
     return _told(query, instance_answers(session, settings.data, user, query, None, None))
 
 
 @_get("/studies/{study}/series", of_search(SERIES_KEYS))
-def search_series(study: str, request: Request, user: ViewerDep, session: SessionDep) -> Response:
+def search_series(study: str, request: Request, user: DicomwebDep, session: SessionDep) -> Response:
     """QIDO-RS: series of one study."""
     query = _asked(request, SERIES_KEYS)
     return _told(query, series_answers(session, user, query, study))
@@ -84,7 +84,7 @@ def search_series(study: str, request: Request, user: ViewerDep, session: Sessio
 
 @_get("/studies/{study}/instances", of_search(INSTANCE_KEYS))
 def search_study_instances(
-    study: str, request: Request, user: ViewerDep, session: SessionDep, settings: SettingsDep
+    study: str, request: Request, user: DicomwebDep, session: SessionDep, settings: SettingsDep
 ) -> Response:
     """QIDO-RS: images of one study."""
     query = _asked(request, INSTANCE_KEYS)
@@ -93,7 +93,7 @@ def search_study_instances(
 
 @_get("/studies/{study}/series/{series}/instances", of_search(INSTANCE_KEYS))
 def search_instances(
-    study: str, series: str, request: Request, user: ViewerDep, session: SessionDep, settings: SettingsDep
+    study: str, series: str, request: Request, user: DicomwebDep, session: SessionDep, settings: SettingsDep
 ) -> Response:
     """QIDO-RS: images of one series."""
     query = _asked(request, INSTANCE_KEYS)
