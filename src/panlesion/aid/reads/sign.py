@@ -129,13 +129,20 @@ def _write(settings: Settings, report: Report, images: Images, signer: User) -> 
     return folder, signature
 
 
-def write_files(folder: Path, report: Report, images: Images) -> None:
-    """The report in every form it leaves in: page, PDF, DICOM and FHIR."""
+def write_words(folder: Path, report: Report, images: Images) -> bytes:
+    """The report as page, PDF and FHIR; returns the PDF."""
     content = content_of(report, images)
     pdf = report_pdf(content)
     (folder / HTML_FILE).write_text(report_html(content), encoding="utf-8")
     (folder / REPORT_PDF).write_bytes(pdf)
-    (folder / FHIR_FILE).write_text(json.dumps(diagnostic_report(report, pdf), ensure_ascii=False, indent=1), encoding="utf-8")
+    told = json.dumps(diagnostic_report(report, pdf), ensure_ascii=False, indent=1)
+    (folder / FHIR_FILE).write_text(told, encoding="utf-8")
+    return pdf
+
+
+def write_files(folder: Path, report: Report, images: Images) -> None:
+    """The report in every form it leaves in: words and DICOM."""
+    pdf = write_words(folder, report, images)
     write_seg_and_sr(folder, report, images)
     write_pdf_dicom(folder / PDF_FILE, report, images, pdf)
 

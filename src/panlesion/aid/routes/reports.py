@@ -11,12 +11,14 @@ from typing import Annotated, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Response, status
+from fastapi.responses import StreamingResponse
 from sqlalchemy import CursorResult, func, select, update
 
 from panlesion.aid.audit import record
 from panlesion.aid.db import Sessions
 from panlesion.aid.deps import LoginDep, ReaderDep, SessionDep, SessionsDep, SettingsDep, StudyDep, ViewerDep
 from panlesion.aid.reads.dicom_out import SEG_FILE, SR_FILE, write_seg_and_sr
+from panlesion.aid.reads.export import prepare, series_of
 from panlesion.aid.reads.fhir import FHIR_FILE, diagnostic_report
 from panlesion.aid.reads.report import Images, Report, addenda_of, load_images, report_of
 from panlesion.aid.reads.report_content import content_of
@@ -255,6 +257,19 @@ def fhir(wanted: AskedDep) -> Response:
         body = json.dumps(diagnostic_report(report, pdf), ensure_ascii=False, indent=1).encode()
     wanted.audited("fhir")
     return _answer(body, FHIR, FHIR_FILE)
+
+
+@router.get("/export.zip")
+def export(wanted: AskedDep, sessions: SessionsDep, settings: SettingsDep, deidentify: bool = False) -> StreamingResponse:
+    """Images and reports of the study in one archive, de-identified at wish; streamed."""
+    report = wanted.report
+    with sessions() as session:
+        series = series_of(session, settings, report.study_id)
+    made = prepare(settings, report, series, of_nobody=deidentify)
+    wanted.audited("export.zip", deidentified=deidentify)
+    name = f"panlesion-{'anonymous' if deidentify else str(report.study_id)[:8]}.zip"
+    headers = {"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(made.stream(), media_type="application/zip", headers=headers)
 
 
 @router.get("/deliveries")
