@@ -4,7 +4,7 @@ import pydicom
 import pytest
 from dicom_made import laid_over
 from orthanc_made import NAME, PASSWORD, running_orthanc
-from reading_made import read_study, sign
+from report_made import read_study, sign
 from server_made import serve
 from sqlalchemy import select
 

@@ -9,7 +9,7 @@ import zipfile
 import pydicom
 import pytest
 from dicom_made import _said, check_with_dcentvfy, check_with_dciodvfy, laid_over
-from reading_made import NAME, PATIENT, document, finding, read_study, sign
+from report_made import NAME, PATIENT, document, finding, read_study, sign
 from server_made import serve
 
 from panlesion.aid.vocabulary import RESEARCH_USE, Role

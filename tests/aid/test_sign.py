@@ -1,7 +1,7 @@
 import hashlib
 
 from dicom_made import check_with_dcentvfy, check_with_dciodvfy, laid_over
-from reading_made import read_study, sign
+from report_made import read_study, sign
 from server_made import serve
 from sqlalchemy import select
 
