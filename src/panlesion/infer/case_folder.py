@@ -8,10 +8,10 @@ from panlesion.ct.nifti import write_labels
 from panlesion.data.publish import publishing
 from panlesion.errors import ReadError, StoreError
 from panlesion.infer.predict import Predicted, Settings
-from panlesion.infer.record import FINDINGS_FILE, ORGANS_FILE, Findings, read_findings, write_findings
+from panlesion.infer.record import FINDINGS_FILE, LESIONS_FILE, ORGANS_FILE, Findings, read_findings, write_findings
 from panlesion.infer.report_page import write_report
 
-LESIONS_FILE, REPORT_FILE = "lesions.nii.gz", "report.html"
+REPORT_FILE = "report.html"
 SEG_FILE, SR_FILE = "seg.dcm", "sr.dcm"
 
 

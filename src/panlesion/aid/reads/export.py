@@ -169,22 +169,22 @@ def prepare(settings: Settings, report: Report, series: tuple[Kept, ...], *, of_
             if of_nobody:
                 pseudonyms = Pseudonyms(key=open_key(settings.data))
                 scrub = Scrubber.of(names_of(report))
-                _write_of_nobody(files, folder / "ct", report, pseudonyms, scrub)
+                _write_of_nobody(settings, folder, report, pseudonyms, scrub)
                 return Export(report=report, series=series, folder=folder, pseudonyms=pseudonyms, scrub=scrub)
-            _write_as_it_is(files, report)
+            _write_as_it_is(settings, files, report)
             return Export(report=report, series=series, folder=folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
-def _write_as_it_is(files: Path, report: Report) -> None:
+def _write_as_it_is(settings: Settings, files: Path, report: Report) -> None:
     """Of a signed reading what was signed, and the report anew where it has addenda."""
     if report.signed_folder is not None:
         shutil.copytree(report.signed_folder, files, dirs_exist_ok=True)
         if not report.addenda:
             return
-    images = load_images(report)
+    images = load_images(settings, report)
     if report.signed_folder is None:
         shutil.copyfile(report.mask, files / MASK_FILE)
         (files / DOCUMENT_FILE).write_text(report.document.model_dump_json(indent=1), encoding="utf-8")
@@ -193,8 +193,9 @@ def _write_as_it_is(files: Path, report: Report) -> None:
         write_words(files, report, images)
 
 
-def _write_of_nobody(files: Path, ct: Path, report: Report, pseudonyms: Pseudonyms, scrub: Scrubber) -> None:
+def _write_of_nobody(settings: Settings, folder: Path, report: Report, pseudonyms: Pseudonyms, scrub: Scrubber) -> None:
     """The CT is de-identified first, and everything else is made from that: nothing of the patient is ever in it."""
+    files, ct = folder / "files", folder / "ct"
     ct.mkdir()
     for path in sorted(report.series.iterdir()):
         try:
@@ -202,7 +203,7 @@ def _write_of_nobody(files: Path, ct: Path, report: Report, pseudonyms: Pseudony
         except LeftOutError:
             continue  # told when the images' turn comes
     nobody = replace(report_of_nobody(report, pseudonyms), series=ct)
-    images = load_images(nobody)
+    images = load_images(settings, nobody)
     write_words(files, nobody, images)
     (files / DOCUMENT_FILE).write_text(nobody.document.model_dump_json(indent=1), encoding="utf-8")
     shutil.copyfile(report.mask, files / MASK_FILE)

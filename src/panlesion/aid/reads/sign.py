@@ -64,12 +64,11 @@ def unsignable(report: Report, images: Images) -> str:
     undecided = [one.number for one in report.document.findings if one.decision is Decision.OPEN]
     if undecided:
         return f"findings {_listed(undecided)} are not decided; accept or reject each before signing"
-    voxels = np.bincount(images.lesions.labels.ravel(order="K"), minlength=256)
     told = {one.number: one for one in report.document.findings if one.decision is Decision.ACCEPTED}
-    empty = [number for number, one in told.items() if one.size is None or not voxels[number]]
+    empty = [number for number, one in told.items() if one.size is None or not images.voxels[number]]
     if empty:
         return f"accepted findings {_listed(empty)} have no outline; paint one, or reject or remove them"
-    nobodys = [int(label) for label in np.flatnonzero(voxels[1:]) + 1 if label not in _numbers(report)]
+    nobodys = [int(label) for label in np.flatnonzero(images.voxels[1:]) + 1 if label not in _numbers(report)]
     if nobodys:
         return f"the mask has labels {_listed(nobodys)} of no finding; erase them or add the findings"
     return ""
@@ -94,7 +93,7 @@ def sign(sessions: Sessions, settings: Settings, report: Report, signer: User) -
         DiskFullError: No room; the draft is as it was.
     """
     with building():
-        images = load_images(report)
+        images = load_images(settings, report)
         problem = unsignable(report, images)
         if problem:
             raise SigningRefusedError(problem)

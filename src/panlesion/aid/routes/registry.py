@@ -5,13 +5,14 @@ from types import MappingProxyType
 
 from fastapi import APIRouter
 
-from panlesion.aid.routes import accounts, reports
+from panlesion.aid.routes import accounts, reading, reports
 
 API = "/api"
 
 ROUTES: Mapping[str, tuple[str, APIRouter]] = MappingProxyType(
     {
         "accounts": (API, accounts.router),
+        "reading": (API, reading.router),
         "reports": (API, reports.router),
     }
 )
