@@ -89,11 +89,9 @@ class Scrubber:
     @classmethod
     def of(cls, words: Iterable[str]) -> "Scrubber":
         """Of names and numbers, found as whole words in any case; letters without word boundaries anywhere."""
-        parts = {
-            part for word in words for part in (word, *re.split(r"[\s^=,;]+", word)) if len(part.strip()) >= _LEAST_LETTERS
-        }
-        asked = sorted(map(str.strip, parts), key=len, reverse=True)
-        bound = [rf"(?<!\w){re.escape(one)}(?!\w)" if one.isascii() or _bounded(one) else re.escape(one) for one in asked]
+        parts = {part.strip() for word in words for part in (word, *re.split(r"[\s^=,;]+", word))}
+        asked = sorted((one for one in parts if len(one) >= (_LEAST_LETTERS if _bounded(one) else 1)), key=len, reverse=True)
+        bound = [rf"(?<!\w){re.escape(one)}(?!\w)" if _bounded(one) else re.escape(one) for one in asked]
         return cls(pattern=re.compile("|".join(bound) or r"(?!)", re.IGNORECASE))
 
     def __call__(self, text: str) -> str:
