@@ -47,7 +47,7 @@ def test_a_signed_report_is_verified_and_final_and_a_draft_is_not(tmp_path):
     write_seg_and_sr(tmp_path, report, images)
     draft = pydicom.dcmread(tmp_path / "sr.dcm")
     assert (draft.VerificationFlag, draft.PreliminaryFlag) == ("UNVERIFIED", "PRELIMINARY")
-    assert "VerifyingObserverSequence" not in draft and "signed by nobody" in str(draft)
+    assert "VerifyingObserverSequence" not in draft and "signed by nobody" in draft.to_json()
     said = AddendumOut(at=SIGNATURE.at, by="Dr Late", text="One more thing.")
     write_seg_and_sr(tmp_path, replace(report, signature=SIGNATURE, addenda=(said,)), images)
     signed = pydicom.dcmread(tmp_path / "sr.dcm")
@@ -57,7 +57,7 @@ def test_a_signed_report_is_verified_and_final_and_a_draft_is_not(tmp_path):
     assert observer.VerifyingOrganization == "Clinic of Tests"
     assert observer.VerificationDateTime == "20260506070809.000000+0000"
     for words in ("Read after the tumour board.", "Ask for an MR.", "Set by the reader: density.", "One more thing."):
-        assert words in str(signed)
+        assert words in signed.to_json()
     people = [one.observer_type.meaning for one in hd.sr.srread(tmp_path / "sr.dcm").content.get_observer_contexts()]
     assert people == ["Person", "Device"]
     check_with_dciodvfy(tmp_path / "sr.dcm")
