@@ -5,7 +5,23 @@ from types import MappingProxyType
 
 from fastapi import APIRouter
 
-from panlesion.aid.routes import accounts, audit, dicomweb, dicomweb_store, events, intake, jobs, nodes, propose, reading, reports, studies, tokens, users, volume
+from panlesion.aid.routes import (
+    accounts,
+    audit,
+    dicomweb,
+    dicomweb_store,
+    events,
+    intake,
+    jobs,
+    nodes,
+    propose,
+    reading,
+    reports,
+    studies,
+    tokens,
+    users,
+    volume,
+)
 
 API = "/api"
 
