@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from panlesion import __version__
 from panlesion.aid.db import migrate, open_engine, open_sessions
+from panlesion.aid.events import Feed
 from panlesion.aid.guard.bodies import Bodies
 from panlesion.aid.guard.foreign_viewers import ForeignViewers
 from panlesion.aid.guard.headers import Headers
@@ -51,6 +52,7 @@ def create_app(settings: Settings, *, page: Path | None = None) -> FastAPI:
         responses={"4XX": {"model": Problem, "description": "refused, and why"}},
     )
     app.state.settings, app.state.sessions = settings, open_sessions(engine, settings.data)
+    app.state.feed = Feed(app.state.sessions)
     for prefix, router in ROUTES.values():
         app.include_router(router, prefix=prefix)
     app.router.default = Page(page or built_page())

@@ -33,6 +33,8 @@ class Settings(BaseSettings):
     """0: any free one, which is printed."""
     public_url: HttpUrl | None = None
     """Where browsers reach the server through a proxy or under a name."""
+    organisation: Annotated[str, Field(max_length=64)] = ""
+    """Whose readers sign here, as reports and DICOM tell it."""
     tls_certificate: Path | None = None
     """PEM file of the certificate and its chain."""
     tls_key: Path | None = None

@@ -256,8 +256,9 @@ class Job(Base):
 class Reading(Base):
     """What is read in a study: the document (JSON), counted up with every change.
 
-    `mask_path` is the lesion mask of this version, `original_path` the folder that the analysis wrote; both relative to the
-    data folder. Once signed, nothing of it changes: `signed_sha256` is over the document and the mask.
+    `mask_path` is the lesion mask of this version, `original_mask` the AI's own, `original_path` the folder that the analysis
+    wrote (or, where it failed, the grid alone); all relative to the data folder. Once signed, nothing of it changes:
+    `signed_sha256` is over the document and the mask.
     """
 
     __tablename__ = "readings"
@@ -266,6 +267,7 @@ class Reading(Base):
     version: Mapped[int] = mapped_column(default=1)
     document: Mapped[dict[str, Any]] = mapped_column(JSON)
     mask_path: Mapped[str] = mapped_column(String(512))
+    original_mask: Mapped[str | None] = mapped_column(String(512))
     original_path: Mapped[str | None] = mapped_column(String(512))
     changed_at: Mapped[datetime] = mapped_column(UtcTime, default=now)
     changed_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))

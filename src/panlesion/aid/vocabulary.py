@@ -83,6 +83,17 @@ class Origin(StrEnum):
     """The network's answer to a reader's click or box."""
 
 
+class ProposalWay(StrEnum):
+    """How the answer to a click or a box was found, surest first."""
+
+    NETWORK = "network"
+    """The network marks a lesion there."""
+    FAINT = "faint"
+    """It marks one there below the probability at which it would by itself."""
+    DENSITY = "density"
+    """It marks nothing: what is as dense as the point and hangs together with it."""
+
+
 class NodeKind(StrEnum):
     """How a PACS is spoken to."""
 

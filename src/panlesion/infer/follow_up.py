@@ -123,7 +123,11 @@ def _landmarks(organs: LabelMap) -> Mapping[int, NDArray[np.float64]]:
 
 def compare(prior: Findings, prior_organs: LabelMap, now: Findings, now_organs: LabelMap) -> FollowUp:
     """Pair the lesions of two dates and read the response off their long axes."""
-    found = register(prior_organs, now_organs)
+    return compare_registered(prior, now, register(prior_organs, now_organs))
+
+
+def compare_registered(prior: Findings, now: Findings, found: Registration | None) -> FollowUp:
+    """As `compare`, where the registration is known, or known to be impossible."""
     if found is None:
         return FollowUp(
             prior_case=prior.case,

@@ -13,7 +13,7 @@ from panlesion.data.publish import write_text
 from panlesion.errors import ReadError
 
 SCHEMA = 1
-FINDINGS_FILE, ORGANS_FILE = "findings.json", "organs.nii.gz"
+FINDINGS_FILE, LESIONS_FILE, ORGANS_FILE = "findings.json", "lesions.nii.gz", "organs.nii.gz"
 
 
 @dataclass(frozen=True, kw_only=True)

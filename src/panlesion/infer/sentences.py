@@ -3,7 +3,7 @@
 Nothing here classifies: no category of a reporting system is given, for those rest on enhancement, growth and history.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -73,11 +73,13 @@ def value_words(value: str) -> str:
     return _VALUES.get(value, clean(value).lower())
 
 
-def sentence_of(lesion: LesionRecord) -> str:
+def sentence_of(lesion: LesionRecord, certainty: str | None = None) -> str:
     """One sentence: size, what network and measurement agree on, place, HU, on what they disagree, probability and type.
 
-    An attribute of which only one of the two says something is told as that one says.
+    An attribute of which only one of the two says something is told as that one says. `certainty` stands in the place of
+    `certainty_of`, where a reader has said what it is.
     """
+    sure = certainty_of(lesion) if certainty is None else certainty
     readings = assessed(lesion)
     said = {name: value_words(value) for name, reading in readings.items() if (value := _agreed(reading))}
     where = f" in {place_words(lesion)}"
@@ -88,8 +90,12 @@ def sentence_of(lesion: LesionRecord) -> str:
     differing = [_difference(name, one) for name, one in readings.items() if one.disagree]
     if differing:
         parts.append(f"network and measurement disagree on {listed(differing)}")
-    parts.append(f"{percent(lesion.probability)} probability of a lesion, most likely {most_likely(lesion.type)}")
-    return "; ".join(parts) + "."
+    return "; ".join([*parts, sure]) + "."
+
+
+def certainty_of(lesion: LesionRecord) -> str:
+    """How probable it is to be a lesion, and of what type, as the network says."""
+    return f"{percent(lesion.probability)} probability of a lesion, most likely {most_likely(lesion.type)}"
 
 
 def assessed(lesion: LesionRecord) -> Mapping[str, Reading]:
@@ -144,16 +150,19 @@ def _hu(lesion: LesionRecord) -> str:
     return f"{mean}, {organ_words(lesion.organ, lesion.side) or 'organ'} {hu_digits(lesion.organ_mean_hu)} HU"
 
 
-def impression_of(findings: Findings) -> tuple[str, ...]:
-    """What matters, a line each: what is suspicious by organ, most probable first; benign types; advice; doubts."""
+def impression_of(findings: Findings, read: Collection[int] = ()) -> tuple[str, ...]:
+    """What matters, a line each: what is suspicious by organ, most probable first; benign types; advice; doubts.
+
+    `read` are the numbers of findings that a reader marked: they count, and no probability is told of them.
+    """
     least = findings.operating_point.least_probability
-    counting = [one for one in findings.lesions if one.probability >= least]
+    counting = [one for one in findings.lesions if one.number in read or one.probability >= least]
     by_type: dict[str, list[LesionRecord]] = {}
     for one in sorted(counting, key=lambda one: -one.probability):
         by_type.setdefault(one.type, []).append(one)
     suspicious = {name: some for name, some in by_type.items() if not _benign(name)}
-    lines = [_suspicion(name, some) for name, some in suspicious.items()]
-    lines += [_benignity(name, some) for name, some in by_type.items() if _benign(name)]
+    lines = [_suspicion(name, some, read) for name, some in suspicious.items()]
+    lines += [_benignity(name, some, read) for name, some in by_type.items() if _benign(name)]
     if not counting:
         lines += _nothing(findings)
     uncounted = len(findings.lesions) - len(counting)
@@ -186,7 +195,7 @@ def _benign(name: str) -> bool:
     return known is not None and not TYPES[known].malignant
 
 
-def _suspicion(name: str, lesions: Sequence[LesionRecord]) -> str:
+def _suspicion(name: str, lesions: Sequence[LesionRecord], read: Collection[int]) -> str:
     """The line of a class that is no benign type."""
     first, largest = lesions[0], max(lesions, key=longest_mm)
     known, nouns = known_type(name), {noun_of(one) for one in lesions}
@@ -201,10 +210,10 @@ def _suspicion(name: str, lesions: Sequence[LesionRecord]) -> str:
         kind = "suspicious, but of none of the fifteen types"
     elif known is None:
         kind = f"of this network's {type_words(name)}"
-    return f"{start}, {kind} ({_probability(lesions)})."
+    return f"{start}, {kind} ({_probability(lesions, read)})."
 
 
-def _benignity(name: str, lesions: Sequence[LesionRecord]) -> str:
+def _benignity(name: str, lesions: Sequence[LesionRecord], read: Collection[int]) -> str:
     """The line of a cyst's or stone's type."""
     type_ = LesionType(name)
     first, largest = lesions[0], max(lesions, key=longest_mm)
@@ -217,7 +226,7 @@ def _benignity(name: str, lesions: Sequence[LesionRecord]) -> str:
     else:
         place = "" if type_ is LesionType.GALLSTONE and located else f" in {places_words(lesions, parts=False)}"
         start = f"{capital(counted(len(lesions)))} {plural(noun)}{place}, {_largest(largest)}"
-    return f"{start}; benign type ({_probability(lesions)}){_caution(type_, lesions)}."
+    return f"{start}; benign type ({_probability(lesions, read)}){_caution(type_, lesions)}."
 
 
 def _caution(type_: LesionType, lesions: Sequence[LesionRecord]) -> str:
@@ -242,14 +251,15 @@ def _largest(lesion: LesionRecord) -> str:
     return f"the largest {mm_digits(longest_mm(lesion))} mm"
 
 
-def _probability(lesions: Sequence[LesionRecord]) -> str:
+def _probability(lesions: Sequence[LesionRecord], read: Collection[int]) -> str:
     """Where to find them in the document, and how probable they are."""
-    most = percent(max(one.probability for one in lesions))
+    rated = [one.probability for one in lesions if one.number not in read]
+    most = percent(max(rated)) if rated else ""
     if len(lesions) == 1:
-        return f"finding {lesions[0].number}, probability {most}"
+        return f"finding {lesions[0].number}" + (f", probability {most}" if most else "")
     numbers = [str(one.number) for one in lesions]
-    start = f"findings {listed(numbers)}, " if len(numbers) <= _MOST_NUMBERS else ""
-    return f"{start}probability up to {most}"
+    start = f"findings {listed(numbers)}" if len(numbers) <= _MOST_NUMBERS else "" if rated else "marked by a reader"
+    return ", ".join(filter(None, (start, f"probability up to {most}" if most else "")))
 
 
 def _nothing(findings: Findings) -> list[str]:

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from panlesion.aid.schemas.accounts import In, Out
-from panlesion.aid.vocabulary import Decision, MeasurementKind, Origin, ReadingState
+from panlesion.aid.vocabulary import Decision, MeasurementKind, Origin, ProposalWay, ReadingState
 
 Index3 = tuple[int, int, int]
 Vector3 = tuple[float, float, float]
@@ -147,6 +147,15 @@ class ReadingOut(Out):
     addenda: list[AddendumOut]
 
 
+class ConflictOut(Out):
+    """412: the version that is there now; nothing of what was sent has been kept."""
+
+    detail: str
+    version: int
+    by: str | None
+    at: datetime
+
+
 class Decide(In):
     op: Literal["decide"]
     number: Number
@@ -235,8 +244,12 @@ class ProposeIn(In):
 
 
 class ProposalOut(Out):
-    """A mask in a box of the grid: `runs` are alternating lengths of 0 and 1 in the order i fastest, then j, then k."""
+    """A mask in a box of the grid: `runs` are alternating lengths of 0 and 1 in the order i fastest, then j, then k.
 
+    `probability` is what the network says of this outline being a lesion, whichever `way` it was found.
+    """
+
+    way: ProposalWay
     start_ijk: Index3
     shape: Index3
     runs: list[int]

@@ -258,6 +258,7 @@ def upgrade() -> None:  # one line per table and index
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("document", sa.JSON(), nullable=False),
         sa.Column("mask_path", sa.String(length=512), nullable=False),
+        sa.Column("original_mask", sa.String(length=512), nullable=True),
         sa.Column("original_path", sa.String(length=512), nullable=True),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("changed_by", sa.Uuid(), nullable=True),
