@@ -50,10 +50,8 @@ RADII_MM = (7.5, 10.0, 15.0, 20.0, 30.0)
 def ball(labels: np.ndarray, at: tuple[int, ...], radius_mm: float, value: int) -> None:
     reach = [int(np.ceil(radius_mm / mm)) for mm in SPACING_MM]
     part = tuple(slice(max(0, c - r), c + r + 1) for c, r in zip(at, reach, strict=True))
-    offset = [
-        ((np.arange(s.start, min(s.stop, n)) - c) * mm) ** 2
-        for s, n, c, mm in zip(part, labels.shape, at, SPACING_MM, strict=True)
-    ]
+    sides = zip(part, labels.shape, at, SPACING_MM, strict=True)
+    offset = [((np.arange(s.start, min(s.stop, n)) - c) * mm) ** 2 for s, n, c, mm in sides]
     labels[part][np.add.outer(np.add.outer(offset[0], offset[1]), offset[2]) <= radius_mm**2] = value
 
 

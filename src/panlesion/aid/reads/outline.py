@@ -153,7 +153,7 @@ def _leaks(patch: Patch, grown: Mask) -> bool:
 
 
 def score_of(patch: Patch, mask: Mask) -> float:
-    """How much a mask looks like a lesion's outline: mean edge, compactness, size, and how the network tells inside from around.
+    """How much a mask looks like a lesion's outline: edge, compactness, size, and how the network tells inside from around.
 
     In a box, how far it reaches along the box's sides counts too.
     """
