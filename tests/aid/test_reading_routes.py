@@ -1,4 +1,4 @@
-from reading_made import read_study
+from signed_made import read_study
 
 from panlesion.measure.size import measure_size
 

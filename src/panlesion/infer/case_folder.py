@@ -85,15 +85,24 @@ def write_case(out: Path, predicted: Predicted) -> Path:
     """
     folder = out / predicted.findings.case
     with publishing(folder) as partial:
-        write_labels(partial / LESIONS_FILE, predicted.lesions)
-        write_labels(partial / ORGANS_FILE, predicted.organs)
-        write_report(partial / REPORT_FILE, predicted.findings, predicted.ct, predicted.lesions)
-        if predicted.source is not None:
-            # of the extra `dicom`, which NIfTI can do without
-            from panlesion.infer.dicom_seg import write_seg
-            from panlesion.infer.dicom_sr import write_sr
-
-            seg = write_seg(partial / SEG_FILE, predicted.source, predicted.lesions, predicted.findings)
-            write_sr(partial / SR_FILE, predicted.source, seg, predicted.findings)
-        write_findings(partial / FINDINGS_FILE, predicted.findings)
+        write_case_files(partial, predicted)
     return folder
+
+
+def write_case_files(folder: Path, predicted: Predicted) -> None:
+    """Write the files of a case into a folder that is there, as `write_case` does into one of its own.
+
+    Raises:
+        DiskFullError: No room.
+    """
+    write_labels(folder / LESIONS_FILE, predicted.lesions)
+    write_labels(folder / ORGANS_FILE, predicted.organs)
+    write_report(folder / REPORT_FILE, predicted.findings, predicted.ct, predicted.lesions)
+    if predicted.source is not None:
+        # of the extra `dicom`, which NIfTI can do without
+        from panlesion.infer.dicom_seg import write_seg
+        from panlesion.infer.dicom_sr import write_sr
+
+        seg = write_seg(folder / SEG_FILE, predicted.source, predicted.lesions, predicted.findings)
+        write_sr(folder / SR_FILE, predicted.source, seg, predicted.findings)
+    write_findings(folder / FINDINGS_FILE, predicted.findings)

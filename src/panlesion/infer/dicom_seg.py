@@ -29,6 +29,7 @@ from panlesion.infer.dicom_origin import (
     short,
 )
 from panlesion.infer.record import Findings, LesionRecord
+from panlesion.infer.reviewed import UNSEEN, Made, Review
 
 
 def new_uid() -> str:
@@ -36,7 +37,7 @@ def new_uid() -> str:
     return str(generate_uid(prefix=None))
 
 
-def write_seg(path: Path, ct: DicomCT, lesions: LabelMap, findings: Findings) -> Path | None:
+def write_seg(path: Path, ct: DicomCT, lesions: LabelMap, findings: Findings, review: Review = UNSEEN) -> Path | None:
     """Write the mask of a CT's findings as a DICOM SEG in the CT's study, and return its path.
 
     Segment n is finding n, its tracking UID the record's. Frames lie on planes of the CT, those without a lesion are left out.
@@ -47,6 +48,7 @@ def write_seg(path: Path, ct: DicomCT, lesions: LabelMap, findings: Findings) ->
         ct: What was read; its files must still be there, since patient and study are taken from them.
         lesions: Label n is finding n, on the CT's own grid.
         findings: Numbered 1 … n.
+        review: Tells which outlines are a person's.
 
     Raises:
         ReadError: The CT's files are gone or changed, or belong to no study.
@@ -62,7 +64,7 @@ def write_seg(path: Path, ct: DicomCT, lesions: LabelMap, findings: Findings) ->
     # DICOM's rows run along j and its columns along i.
     frames = np.ascontiguousarray(lesions.labels[:, :, used].transpose(2, 1, 0))
     with quiet():
-        seg = _segmentation(origin, ct, used, frames, findings)
+        seg = _segmentation(origin, ct, used, frames, findings, review)
         _refer(seg, origin, used)
     _pad(seg)
     return publish(seg, origin, path)
@@ -82,14 +84,19 @@ def _check(ct: DicomCT, lesions: LabelMap, findings: Findings, voxels: NDArray[n
 
 
 def _segmentation(
-    origin: Origin, ct: DicomCT, used: NDArray[np.int64], frames: NDArray[np.uint8], findings: Findings
+    origin: Origin,
+    ct: DicomCT,
+    used: NDArray[np.int64],
+    frames: NDArray[np.uint8],
+    findings: Findings,
+    review: Review,
 ) -> Segmentation:
     algorithm = findings.algorithm
     return Segmentation(
         source_images=[_stand_in(origin, ct, int(k)) for k in used],
         pixel_array=frames,
         segmentation_type=SegmentationTypeValues.BINARY,
-        segment_descriptions=[_description(one, findings) for one in sorted(findings.lesions, key=lambda r: r.number)],
+        segment_descriptions=[_description(one, findings, review) for one in sorted(findings.lesions, key=lambda r: r.number)],
         series_instance_uid=new_uid(),
         series_number=origin.result_series(1),
         sop_instance_uid=new_uid(),
@@ -97,7 +104,7 @@ def _segmentation(
         content_label="LESIONS",
         content_description=short(f"{algorithm.name} {algorithm.version}: lesions, {RESEARCH_USE}"),
         content_creator_name="panlesion^",
-        series_description=f"Lesions found by panlesion ({RESEARCH_USE})",
+        series_description=f"Lesions {'found by' if review is UNSEEN else 'read in'} panlesion ({RESEARCH_USE})",
         specific_character_set=CHARACTER_SET,
         coding_schemes=declared_schemes(),
         **equipment(algorithm),
@@ -132,21 +139,15 @@ def _ds(value: float) -> DSfloat:
     return DSfloat(value, auto_format=True)
 
 
-def _description(record: LesionRecord, findings: Findings) -> SegmentDescription:
-    algorithm = findings.algorithm
+def _description(record: LesionRecord, findings: Findings, review: Review) -> SegmentDescription:
+    made = review.how(record.number)
     described = SegmentDescription(
         segment_number=record.number,
         segment_label=short(f"{record.tracking_id}: {finding_words(record.type)}"),
         segmented_property_category=LESION_CATEGORY,
         segmented_property_type=finding_type(record.type),
-        algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
-        algorithm_identification=AlgorithmIdentificationSequence(
-            name=short(algorithm.name),
-            family=codes.cid7162.ArtificialIntelligence,
-            version=short(algorithm.version),
-            source="panlesion",
-            parameters=algorithm_parameters(findings),
-        ),
+        algorithm_type=SegmentAlgorithmTypeValues(made.value),
+        algorithm_identification=None if made is Made.MANUAL else _identified(findings),
         tracking_uid=record.tracking_uid,
         tracking_id=short(record.tracking_id),
     )
@@ -160,6 +161,16 @@ def _description(record: LesionRecord, findings: Findings) -> SegmentDescription
     if record.sentence:
         described.SegmentDescription = short(record.sentence, 1024)
     return described
+
+
+def _identified(findings: Findings) -> AlgorithmIdentificationSequence:
+    return AlgorithmIdentificationSequence(
+        name=short(findings.algorithm.name),
+        family=codes.cid7162.ArtificialIntelligence,
+        version=short(findings.algorithm.version),
+        source="panlesion",
+        parameters=algorithm_parameters(findings),
+    )
 
 
 def _refer(seg: Segmentation, origin: Origin, used: NDArray[np.int64]) -> None:

@@ -1,10 +1,12 @@
 """DICOM SR: the findings as a Comprehensive 3D SR after TID 1500 "Measurement Report", one TID 1411 group per finding.
 
-Preliminary and unverified, because no person has seen it. A group refers to its segment of the SEG and has its tracking UID.
+Preliminary and unverified unless a person has signed it. A group refers to its segment of the SEG and has its tracking UID.
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pydicom
 from highdicom.sr import (
@@ -23,6 +25,7 @@ from highdicom.sr import (
     NumContentItem,
     ObservationContext,
     ObserverContext,
+    PersonObserverIdentifyingAttributes,
     QualitativeEvaluation,
     ReferencedSegment,
     RelationshipTypeValues,
@@ -36,6 +39,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import SegmentationStorage
+from pydicom.valuerep import DT
 
 from panlesion.ct.dicom import DicomCT
 from panlesion.ct.dicom_header import damaged
@@ -48,6 +52,7 @@ from panlesion.infer.dicom_codes import (
     attribute_value,
     declared_schemes,
     finding_type,
+    one_line,
     private,
     site_of,
 )
@@ -66,6 +71,7 @@ from panlesion.infer.dicom_origin import (
 )
 from panlesion.infer.dicom_seg import new_uid
 from panlesion.infer.record import Findings, LesionRecord, Reading
+from panlesion.infer.reviewed import UNSEEN, Made, Review, Verifier
 
 _CONTAINS = RelationshipTypeValues.CONTAINS
 _ACQUIRED = RelationshipTypeValues.HAS_ACQ_CONTEXT
@@ -75,7 +81,7 @@ _SOURCE = codes.SCT.Source._replace(meaning="Source")  # pydicom has SNOMED's ow
 _MAX_WORDS = 1024
 
 
-def write_sr(path: Path, ct: DicomCT, seg: Path | None, findings: Findings) -> Path:
+def write_sr(path: Path, ct: DicomCT, seg: Path | None, findings: Findings, review: Review = UNSEEN) -> Path:
     """Write a CT's findings as a DICOM SR in the CT's study, and return its path.
 
     Without findings the report says that none were found, and has no measurement group.
@@ -85,6 +91,7 @@ def write_sr(path: Path, ct: DicomCT, seg: Path | None, findings: Findings) -> P
         ct: What was read; its files must still be there, since patient and study are taken from them.
         seg: What `write_seg` wrote of the same findings; None only where there are none.
         findings: Numbered as in the SEG.
+        review: What a person made of them. With a verifier the report is final and verified.
 
     Raises:
         ReadError: The CT's files or the SEG are gone or changed, or belong to no study.
@@ -100,21 +107,38 @@ def write_sr(path: Path, ct: DicomCT, seg: Path | None, findings: Findings) -> P
     with quiet():
         report = Comprehensive3DSR(
             evidence=[*(origin.stand_in(instance) for instance in origin.instances()), *([segments] if segments else [])],
-            content=_document(origin, segments, findings),
+            content=_document(origin, segments, findings, review),
             series_instance_uid=new_uid(),
             series_number=origin.result_series(2),
             sop_instance_uid=new_uid(),
             instance_number=1,
             is_complete=True,
-            is_final=False,
-            is_verified=False,
-            series_description=f"Findings of panlesion ({RESEARCH_USE})",
+            series_description=f"Findings {'of' if review is UNSEEN else 'read in'} panlesion ({RESEARCH_USE})",
             specific_character_set=CHARACTER_SET,
             coding_schemes=declared_schemes(),
+            **_standing(review.verifier),
             **equipment(findings.algorithm),
         )
+        if review.verifier is not None:
+            # highdicom says now, without a zone
+            report.VerifyingObserverSequence[0].VerificationDateTime = _dicom_time(review.verifier.at)
         _name_classes(report, origin)
     return publish(report, origin, path)
+
+
+def _standing(verifier: Verifier | None) -> dict[str, Any]:
+    if verifier is None:
+        return {"is_final": False, "is_verified": False}
+    return {
+        "is_final": True,
+        "is_verified": True,
+        "verifying_observer_name": verifier.name,
+        "verifying_organization": short(verifier.organisation),
+    }
+
+
+def _dicom_time(at: datetime) -> DT:
+    return DT(f"{at:%Y%m%d%H%M%S.%f%z}")
 
 
 def _segments(seg: Path) -> Dataset:
@@ -135,12 +159,12 @@ def _name_classes(report: Dataset, origin: Origin) -> None:
                 image.ReferencedSOPClassUID = classes.get(image.ReferencedSOPInstanceUID, image.ReferencedSOPClassUID)
 
 
-def _document(origin: Origin, segments: Dataset | None, findings: Findings) -> ContainerContentItem:
+def _document(origin: Origin, segments: Dataset | None, findings: Findings, review: Review) -> ContainerContentItem:
     """TID 1500, by its rows; highdicom's own class cannot be without a measurement group."""
     root = ContainerContentItem(name=codes.cid7021.ImagingMeasurementReport, template_id="1500", is_content_continuous=False)
     rows = ContentSequence()
     rows.extend(LanguageOfContentItemAndDescendants(_BRITISH_ENGLISH))
-    rows.extend(_observer(findings))
+    rows.extend(_observer(findings, review.verifier))
     rows.append(
         CodeContentItem(
             name=codes.DCM.ProcedureReported,
@@ -150,9 +174,9 @@ def _document(origin: Origin, segments: Dataset | None, findings: Findings) -> C
     )
     rows.append(_image_library(origin))
     if segments is not None:
-        groups = (_group(origin, segments, findings, record) for record in findings.lesions)
+        groups = (_group(origin, segments, findings, record, review) for record in findings.lesions)
         rows.append(_container(codes.DCM.ImagingMeasurements, [item for group in groups for item in group]))
-    rows.append(_container(QUALITATIVE_EVALUATIONS, list(_summary(findings))))
+    rows.append(_container(QUALITATIVE_EVALUATIONS, list(_summary(findings, review))))
     root.ContentSequence = rows
     return root
 
@@ -163,8 +187,8 @@ def _container(name: Code, items: list[ContentItem]) -> ContainerContentItem:
     return container
 
 
-def _observer(findings: Findings) -> ObservationContext:
-    """The program is the observer; its UID is that of the weights, so the same network is the same observer everywhere."""
+def _observer(findings: Findings, verifier: Verifier | None) -> ObservationContext:
+    """Whoever signed, and the program; its UID is that of the weights, so the same network is the same observer everywhere."""
     algorithm = findings.algorithm
     device = DeviceObserverIdentifyingAttributes(
         uid=made_uid("device", algorithm.name, algorithm.version, algorithm.weights_sha256),
@@ -174,7 +198,11 @@ def _observer(findings: Findings) -> ObservationContext:
         serial_number=short(algorithm.weights_sha256),
     )
     observer = ObserverContext(observer_type=codes.DCM.Device, observer_identifying_attributes=device)
-    return ObservationContext(observer_device_context=observer)
+    if verifier is None:
+        return ObservationContext(observer_device_context=observer)
+    person = PersonObserverIdentifyingAttributes(name=verifier.name, organization_name=short(verifier.organisation))
+    signer = ObserverContext(observer_type=codes.DCM.Person, observer_identifying_attributes=person)
+    return ObservationContext(observer_person_context=signer, observer_device_context=observer)
 
 
 def _image_library(origin: Origin) -> ContainerContentItem:
@@ -205,8 +233,9 @@ def _image_library(origin: Origin) -> ContainerContentItem:
     return _container(codes.DCM.ImageLibrary, [_container(codes.DCM.ImageLibraryGroup, [*shared, *images])])
 
 
-def _group(origin: Origin, segments: Dataset, findings: Findings, record: LesionRecord) -> ContentSequence:
-    """TID 1411 of one finding, with its sentence as a comment."""
+def _group(origin: Origin, segments: Dataset, findings: Findings, record: LesionRecord, review: Review) -> ContentSequence:
+    """TID 1411 of one finding, with its sentence as a comment. What a person drew has no algorithm and no probability."""
+    by_hand = review.how(record.number) is Made.MANUAL
     site = site_of(record)
     group = VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(uid=record.tracking_uid, identifier=short(record.tracking_id)),
@@ -220,12 +249,14 @@ def _group(origin: Origin, segments: Dataset, findings: Findings, record: Lesion
         finding_category=LESION_CATEGORY,
         finding_type=finding_type(record.type),
         finding_sites=None if site is None else [FindingSite(site.structure, site.side, site.part)],
-        algorithm_id=_algorithm(findings),
-        measurements=list(_measurements(record)),
+        algorithm_id=None if by_hand else _algorithm(findings),
+        measurements=list(_measurements(record, sure=not by_hand)),
         qualitative_evaluations=list(_evaluations(record)),
     )
-    if record.sentence:
-        group[0].ContentSequence.append(_text(codes.DCM.Comment, record.sentence))
+    changed = review.changed.get(record.number)
+    said = (record.sentence, f"Set by the reader: {', '.join(changed)}." if changed else "", review.remarks.get(record.number))
+    for words in filter(None, said):
+        group[0].ContentSequence.append(_text(codes.DCM.Comment, words))
     return group
 
 
@@ -239,7 +270,7 @@ def _algorithm(findings: Findings) -> AlgorithmIdentification:
     )
 
 
-def _measurements(record: LesionRecord) -> Iterator[Measurement]:
+def _measurements(record: LesionRecord, *, sure: bool) -> Iterator[Measurement]:
     """Sizes and HU on the CT's own grid; the two axes as RECIST 1.1 draws them, in an axial slice."""
     recist, mm, hu = codes.cid6147.RECIST1Point1, codes.UCUM.Millimeter, codes.UCUM.HounsfieldUnit
     yield Measurement(codes.SCT.Volume, record.volume_ml, codes.UCUM.CubicCentimeter)
@@ -248,7 +279,8 @@ def _measurements(record: LesionRecord) -> Iterator[Measurement]:
     if record.mean_hu is not None and record.sd_hu is not None:
         yield Measurement(codes.DCM.MeanAttenuationCoefficient, record.mean_hu, hu)
         yield Measurement(codes.DCM.StandardDeviationOfAttenuationCoefficient, record.sd_hu, hu)
-    yield Measurement(codes.DCM.CertaintyOfFinding, 100.0 * record.probability, codes.UCUM.Percent)
+    if sure:
+        yield Measurement(codes.DCM.CertaintyOfFinding, 100.0 * record.probability, codes.UCUM.Percent)
 
 
 def _evaluations(record: LesionRecord) -> Iterator[QualitativeEvaluation]:
@@ -275,17 +307,36 @@ def _read(name: str, reading: Reading) -> QualitativeEvaluation:
     return evaluation
 
 
-def _summary(findings: Findings) -> Iterator[ContentItem]:
+def _summary(findings: Findings, review: Review) -> Iterator[ContentItem]:
     """Whether anything was found, the impression, and what a reader must know before trusting it."""
     some, none = codes.cid6047.AllAlgorithmsSucceededWithFindings, codes.cid6047.AllAlgorithmsSucceededWithoutFindings
-    yield CodeContentItem(codes.DCM.CADProcessingAndFindingsSummary, some if findings.lesions else none, _CONTAINS)
+    if review is UNSEEN:
+        yield CodeContentItem(codes.DCM.CADProcessingAndFindingsSummary, some if findings.lesions else none, _CONTAINS)
     for line in findings.impression:
-        yield _text(codes.DCM.Impression, line)
+        yield from _texts(codes.DCM.Impression, line)
+    yield from _texts(codes.DCM.Comment, review.comment)
+    yield _text(codes.DCM.Comment, _seen_by(review))
     point = findings.operating_point
-    yield _text(codes.DCM.Comment, f"Made by a program and seen by no person: {RESEARCH_USE}, not for diagnosis.")
     yield _text(codes.DCM.Comment, f"Findings count from a probability of {point.least_probability:.4g} on.")
     for doubt in findings.doubts:
         yield _text(codes.DCM.Comment, f"Doubt ({doubt.code}): {doubt.words}")
+    for notice in review.notices:
+        yield from _texts(codes.DCM.Comment, notice)
+
+
+def _seen_by(review: Review) -> str:
+    if review is UNSEEN:
+        return f"Made by a program and seen by no person: {RESEARCH_USE}, not for diagnosis."
+    if review.verifier is None:
+        return f"Draft, signed by nobody: {RESEARCH_USE}, not for diagnosis."
+    return f"Read and signed by a person with the help of a program: {RESEARCH_USE}, not for diagnosis."
+
+
+def _texts(name: Code, words: str) -> Iterator[TextContentItem]:
+    """Words however long, a content item for as much as one holds."""
+    line = one_line(words)
+    for start in range(0, len(line), _MAX_WORDS):
+        yield _text(name, line[start : start + _MAX_WORDS])
 
 
 def _text(name: Code, words: str) -> TextContentItem:

@@ -1,0 +1,1 @@
+"""Two drawn patients for a first look: bodies nobody has, with lesions, as real DICOM series."""
