@@ -4,8 +4,6 @@ import time
 from reading_made import read_study
 from sqlalchemy import select
 
-from panlesion.aid.jobs.runner import Outcome
-from panlesion.aid.reads import asking
 from panlesion.aid.reads.proposal import run_proposal
 from panlesion.aid.tables import Job
 from panlesion.aid.vocabulary import JobKind, JobState, Role
@@ -21,7 +19,7 @@ def work_once(read, run=run_proposal) -> None:
             break
         time.sleep(0.02)
     assert job is not None
-    done = run(sessions, read.served.settings, job, lambda share, stage: None)
+    done = run(sessions, read.served.settings, job, lambda _share, _stage: None)
     with sessions.begin() as session:
         session.get(Job, job.id).answer, session.get(Job, job.id).state = done.answer, JobState.DONE
 
@@ -30,8 +28,8 @@ def ask(read, role=Role.READER, **told):
     return read.client(role).post(f"{read.path}/propose", json=told)
 
 
-def test_a_click_is_answered_by_a_worker_with_an_outline_that_holds_it(tmp_path):
-    read = read_study(tmp_path)
+def test_a_click_is_answered_by_a_worker_with_an_outline_that_holds_it():
+    read = read_study()
     read.client()
     worker = threading.Thread(target=work_once, args=(read,))
     worker.start()
@@ -41,4 +39,4 @@ def test_a_click_is_answered_by_a_worker_with_an_outline_that_holds_it(tmp_path)
     told = answer.json()
     assert sum(told["runs"]) == told["shape"][0] * told["shape"][1] * told["shape"][2]
     assert sum(told["runs"][1::2]) > 0 and 0 <= told["probability"] <= 1
-    assert all(0 <= a and a + n <= size for a, n, size in zip(told["start_ijk"], told["shape"], (48, 40, 7), strict=True))
+    assert all(a >= 0 and a + n <= size for a, n, size in zip(told["start_ijk"], told["shape"], (48, 40, 7), strict=True))

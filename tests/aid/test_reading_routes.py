@@ -3,8 +3,8 @@ from signed_made import read_study
 from panlesion.measure.size import measure_size
 
 
-def test_a_reader_decides_paints_and_sees_it_measured(tmp_path):
-    read = read_study(tmp_path)
+def test_a_reader_decides_paints_and_sees_it_measured():
+    read = read_study()
     first = read.get()
     assert first["state"] == "ready" and first["version"] == 1
     assert [one["decision"] for one in first["findings"]] == ["open"] * 3

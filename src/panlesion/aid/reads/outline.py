@@ -131,17 +131,23 @@ def _grown(patch: Patch, alike: Mask) -> Mask | None:
     whole = labels == labels[patch.at]
     box = Box.of(whole).grown(1).clipped(whole.shape)
     part, away = whole[box.slices], patch.away_mm[box.slices]
-    depth = ndimage.distance_transform_edt(part, sampling=patch.spacing_mm)
-    cores, count = ndimage.label(depth > THREAD_MM)
+    cores, count = ndimage.label(ndimage.binary_erosion(part, _ball(THREAD_MM, patch.spacing_mm)))
     if count:
         near = np.where(cores > 0, away, np.inf)
         nearest = np.unravel_index(int(near.argmin()), near.shape)
         if near[nearest] <= 2 * THREAD_MM + NEAR_MM:
-            back = ndimage.distance_transform_edt(cores != cores[nearest], sampling=patch.spacing_mm)
-            part = part & (back <= THREAD_MM + min(patch.spacing_mm) / 2)
+            back = _ball(THREAD_MM + min(patch.spacing_mm) / 2, patch.spacing_mm)
+            part = part & ndimage.binary_dilation(cores == cores[nearest], back)
     grown = np.zeros(whole.shape, dtype=bool)
     grown[box.slices] = ndimage.binary_fill_holes(part)
     return grown
+
+
+def _ball(radius_mm: float, spacing_mm: Vector3) -> Mask:
+    """The voxels within a radius of a voxel, around it."""
+    i, j, k = ((np.arange(-(n := int(radius_mm / mm)), n + 1) * mm) ** 2 for mm in spacing_mm)
+    ball: Mask = i[:, None, None] + j[:, None] + k <= radius_mm**2
+    return ball
 
 
 def _leaks(patch: Patch, grown: Mask) -> bool:
@@ -166,7 +172,7 @@ def score_of(patch: Patch, mask: Mask) -> float:
     surface_mm2 = np.count_nonzero(border) * voxel_mm**2
     compact = min(1.5, np.pi ** (1 / 3) * (6000.0 * volume_ml) ** (2 / 3) / surface_mm2)
     tells = float(probability[part].mean()) - (float(probability[around].mean()) if around.any() else 0.0)
-    score = float(patch.edges[box.slices][border].mean()) * compact * volume_ml**0.2 * (0.3 + tells)
+    score = float(patch.edges[box.slices][border].mean()) * compact**1.5 * volume_ml**0.3 * (0.6 + tells)
     return score if patch.inside is None else score * _filling(mask, patch.inside)
 
 
