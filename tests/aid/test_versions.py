@@ -2,7 +2,9 @@ import threading
 from collections import Counter
 
 import pytest
+from postgres_made import running_postgres
 from reading_made import read_study, row
+from server_made import serve
 
 from panlesion.aid.reads.document import Document
 from panlesion.aid.reads.versions import SignedError, VersionConflictError, store
@@ -15,11 +17,25 @@ def read():
     return read_study()
 
 
+@pytest.fixture(scope="module", params=["SQLite", "PostgreSQL"])
+def served(request, tmp_path_factory):
+    """A server on each database."""
+    folder = tmp_path_factory.mktemp("data")
+    if request.param == "SQLite":
+        yield serve(folder)
+        return
+    with running_postgres() as cluster:
+        served = serve(folder, database_url=cluster.database())
+        yield served
+        served.app.state.sessions.kw["bind"].dispose()
+
+
 def comment(read, text: str, version: int):
     return read.change({"op": "write", "field": "comment", "text": text}, version=version)
 
 
-def test_of_two_changes_of_one_version_exactly_one_is_kept(read):
+def test_of_changes_of_one_version_exactly_one_is_kept(served):
+    read = read_study(served)
     read.client(), read.get()
     start, answers = threading.Barrier(6), []
 
@@ -41,8 +57,9 @@ def test_of_two_changes_of_one_version_exactly_one_is_kept(read):
         assert session.query(AuditEntry).filter_by(action=Action.EDIT.value, study_id=read.study_id).count() == 1
 
 
-def test_a_row_that_was_loaded_before_another_changed_it_is_not_written_over(read):
+def test_a_row_that_was_loaded_before_another_changed_it_is_not_written_over(served):
     """As two processes would: both have checked the version before either writes."""
+    read = read_study(served)
     sessions = read.served.app.state.sessions
     user = read.served.user(Role.READER, "other")
     with sessions() as first, sessions() as second:
