@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python benchmarks/bench_load.py FOLDER [--studies 10000] [--readers 20] [--seconds 60]
 
 FOLDER is that of `bench_images.py`, whose 300-slice series is the one that is opened; the other studies are rows without files.
-Every reader has a session, asks for the list of studies every 2 seconds, and opens a series every minute: metadata, then all its
-images by 6 connections. The clients run in two processes beside the server's, on the same cores. Goals: list 100 ms, first image
+Every reader asks for the list of studies every 2 seconds, and opens a series every minute: metadata, then all its
+images by 6 connections. The clients run in two processes beside the server, on the same cores. Goals: list 100 ms, first image
 1 s, all images 5 s.
 """
 
