@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from panlesion.aid.db import Sessions
 from panlesion.aid.settings import Settings
 from panlesion.aid.tables import Job
+from panlesion.errors import PanlesionError
 
 Progress = Callable[[float, str], None]
 """Told the share that is done, and of what."""
@@ -24,3 +25,8 @@ class Outcome:
 
 
 Runner = Callable[[Sessions, Settings, Job, Progress], Outcome]
+"""Reads what it needs, writes files of its own, and leaves every row to its outcome's `commit`."""
+
+
+class RetryError(PanlesionError):
+    """It did not work now and may later: the job is tried again."""

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from panlesion.aid.audit import record
 from panlesion.aid.db import Sessions
 from panlesion.aid.jobs.queue import enqueue
-from panlesion.aid.jobs.runner import Outcome, Progress
+from panlesion.aid.jobs.runner import Outcome, Progress, RetryError
 from panlesion.aid.reads.dicom_out import SEG_FILE, SR_FILE
 from panlesion.aid.settings import Settings
 from panlesion.aid.tables import Job, Node, Reading, Study, User
@@ -41,7 +41,7 @@ class DeliveryRefusedError(PanlesionError):
     """The PACS will not have it, however often it is sent; or there is no such PACS any more."""
 
 
-class UnreachableError(ConnectionError):
+class UnreachableError(RetryError):
     """The PACS is not there, or has no room at present: worth another try."""
 
 
