@@ -15,6 +15,7 @@ ours are `assert`. Every message says which field or file, its value, the rule i
     ├── StoreError           a dataset folder is incomplete, foreign or inconsistent
     ├── CheckpointError      a file of weights is damaged, changed, hostile or does not fit the network
     ├── TrainingError        a run cannot go on: no data, a loss that is no number, another recipe in its folder
+    ├── AccountError         an account cannot be made or changed so
     └── MissingExtraError    an optional dependency or external program is not installed
 """
 
@@ -68,6 +69,10 @@ class CheckpointError(PanlesionError):
 
 class TrainingError(PanlesionError):
     """A training run cannot begin or go on."""
+
+
+class AccountError(PanlesionError):
+    """An account of the reading room cannot be made or changed so."""
 
 
 class MissingExtraError(PanlesionError):

@@ -1,187 +1,137 @@
-"""A study that was analysed, on a server: a DICOM CT series in the data folder, its rows, and a reading of three findings."""
+"""A server with an analysed study: a DICOM series on disk, what the analysis left of it, and its reading begun."""
 
 import gzip
-import hashlib
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 import numpy as np
-import pydicom
-from dicom_made import complete, lesion_mask
-from dicom_making import write_series
-from fastapi.testclient import TestClient
-from records_made import ALGORITHM, lesion
-from records_made import findings as findings_of
-from server_made import PASSWORD, Served
+from dicom_made import lesion_mask, read_series
+from records_made import findings, lesion
+from server_made import Served, serve
+from sqlalchemy.orm import Session
 
-from panlesion.aid.reads.document import Document
-from panlesion.aid.schemas.reading import Attribute, Caliper, DoubtOut, FindingOut, Size
-from panlesion.aid.tables import Instance, Reading, Series, Study
-from panlesion.aid.vocabulary import Decision, Origin, ReadingState, StudySource, StudyState
-from panlesion.ct.dicom import DicomCT, read_dicom
-from panlesion.infer.record import Findings, write_findings
+from panlesion.aid.reads.begin import begin_reading
+from panlesion.aid.reads.scan import keep_scan
+from panlesion.aid.tables import Reading, Series, Study
+from panlesion.aid.vocabulary import Role, StudySource, StudyState
+from panlesion.ct.dicom import DicomCT
+from panlesion.ct.nifti import write_labels
+from panlesion.ct.volume import LabelMap
+from panlesion.infer.record import FINDINGS_FILE, LESIONS_FILE, ORGANS_FILE, Findings, write_findings
 
-NAME, PATIENT = "Müster^Erika", "P-4711-X"
+
+def made_findings(**changes: Any) -> Findings:
+    """Of `dicom_made.lesion_mask`: a liver tumour, a kidney cyst, a gallstone."""
+    return findings(
+        lesion(1),
+        lesion(2, type="kidney_cyst", organ="kidney_left", side="left", location="left upper pole", probability=0.5),
+        lesion(3, type="gallstone", organ="gallbladder", location="", probability=0.4),
+        kind="dicom",
+        shape=(48, 40, 7),
+        plain=False,
+        **changes,
+    )
 
 
 @dataclass(kw_only=True)
-class Made:
-    """The study with its series, and its CT and mask as they lie on disk."""
+class Read:
+    """A server with one study in it."""
 
-    study: Study
-    series: Series
+    served: Served
+    study_id: UUID
     ct: DicomCT
-    mask: np.ndarray
     results: Path
+    clients: dict[Role, Any] = field(default_factory=dict)
 
+    @property
+    def session(self) -> Session:
+        return self.served.app.state.sessions()
 
-def attributes() -> dict[str, Attribute]:
-    return {
-        "shape": Attribute(value="Irregular", by=Origin.AI, ai="Irregular", probability=0.7, measured="Irregular"),
-        "density": Attribute(value="Hypodense", by=Origin.READER, ai="Isodense", probability=0.6, measured="Hypodense"),
-        "surface": Attribute(value=None, by=Origin.AI),
-    }
+    @property
+    def path(self) -> str:
+        return f"/api/studies/{self.study_id}"
 
+    def client(self, role: Role = Role.READER):
+        if role not in self.clients:
+            self.clients[role] = self.served.client(role)
+        return self.clients[role]
 
-def finding(number: int, **changes: Any) -> FindingOut:
-    """A finding of the network that a reader accepted."""
-    record = lesion(number)
-    long, short = (
-        Caliper(length_mm=one.length_mm, ends_ijk=one.ends_ijk, ends_xyz=one.ends_xyz) for one in (record.long, record.short)
-    )
-    size = Size(
-        volume_ml=3.2,
-        long=long,
-        short=short,
-        extent_mm=record.extent_mm,
-        centre_ijk=record.centre_ijk,
-        centre_xyz=record.centre_xyz,
-        mean_hu=38.0,
-        sd_hu=14.0,
-    )
-    made: dict[str, Any] = {
-        "number": number,
-        "tracking_uid": f"2.25.77{number}",
-        "origin": Origin.AI,
-        "decision": Decision.ACCEPTED,
-        "type": "liver_tumor",
-        "organ": "liver",
-        "side": "",
-        "location": "segment VII",
-        "probability": 0.83,
-        "size": size,
-        "attributes": attributes(),
-        "mask_edited": False,
-        "note": "",
-        "sentence": f"24 × 15 mm irregular lesion in segment VII of the liver, number {number}.",
-        "ai": {"number": number, "tracking_uid": f"2.25.77{number}"},
-    }
-    return FindingOut(**(made | changes))
+    def get(self) -> dict[str, Any]:
+        answer = self.client().get(f"{self.path}/reading")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
 
-
-def document(*found: FindingOut, **changes: Any) -> Document:
-    """By default three findings: the network's accepted, the network's edited, a reader's own."""
-    made: dict[str, Any] = {
-        "findings": list(found)
-        or [
-            finding(1, note="Ask for an MR."),
-            finding(2, type="kidney_cyst", organ="kidney_left", side="left", location="left upper pole", mask_edited=True),
-            finding(3, origin=Origin.READER, probability=None, ai=None, type="other_mass", attributes={}),
-        ],
-        "impression": ["Lesion of 24 × 15 mm in segment VII of the liver, suspicious of a liver tumour (finding 1)."],
-        "comment": "Read after the tumour board.",
-        "doubts": [DoubtOut(code="thick_slices", words="Slices are 5 mm apart; small lesions may be missed.")],
-        "suspicion": {"overall": 0.83, "liver": 0.83},
-        "operating_point": "from 30 % on",
-        "algorithm": "panlesion",
-    }
-    return Document(**(made | changes))
-
-
-def ai_findings(ct: DicomCT) -> Findings:
-    grid = ct.volume.grid
-    return replace(findings_of(lesion(1), kind="dicom"), shape=grid.shape, spacing_mm=grid.spacing_mm, algorithm=ALGORITHM)
-
-
-def read_study(served: Served, told: Document | None = None, *, uid: str = "2.25.1111", **changes: Any) -> Made:
-    """Insert a study with files and a draft; `changes` are of the study's row."""
-    data = served.settings.data
-    row: dict[str, Any] = {
-        "study_uid": uid,
-        "state": StudyState.DRAFT,
-        "source": StudySource.UPLOAD,
-        "patient_id": PATIENT,
-        "patient_name": NAME,
-        "birth_date": date(1960, 1, 2),
-        "sex": "F",
-        "accession": "ACC-90125",
-        "description": "CT trunk",
-        "study_at": datetime(2025, 3, 4, 10, 11, 12, tzinfo=UTC),
-    }
-    study = Study(**(row | changes))
-    with served.app.state.sessions.begin() as session:
-        session.add(study)
-        session.flush()
-        series = Series(study_id=study.id, series_uid="", number=2, modality="CT", description="Body 3.0")
-        series.series_uid = "2.25.8888"
-        session.add(series)
-        session.flush()
-        study.primary_series = series.series_uid
-        folder = data / "dicom" / str(study.id) / str(series.id)
-        _write_images(folder, study)
-        for path in sorted(folder.iterdir()):
-            session.add(_instance(path, data, series))
-        ct = read_dicom(folder)
-        mask = lesion_mask(ct).labels
-        results = data / "results" / str(study.id) / "job-1"
-        results.mkdir(parents=True)
-        write_findings(results / "findings.json", ai_findings(ct))
-        kept = data / "readings" / str(study.id) / "mask-7-abc.gz"
-        kept.parent.mkdir(parents=True)
-        kept.write_bytes(gzip.compress(mask.tobytes(order="F"), 1))
-        session.add(
-            Reading(
-                study_id=study.id,
-                state=ReadingState.DRAFT,
-                version=7,
-                document=(told or document()).model_dump(mode="json"),
-                mask_path=kept.relative_to(data).as_posix(),
-                original_path=results.relative_to(data).as_posix(),
-            )
+    def change(self, *changes: dict[str, Any], version: int | None = None):
+        based_on = self.get()["version"] if version is None else version
+        return self.client().patch(
+            f"{self.path}/reading", json={"changes": list(changes)}, headers={"If-Match": f'"{based_on}"'}
         )
-    return Made(study=study, series=series, ct=ct, mask=mask, results=results)
+
+    def mask(self, **how: Any) -> np.ndarray:
+        answer = self.client().get(f"{self.path}/mask", params=how)
+        assert answer.status_code == 200, answer.text
+        i, j, k = map(int, answer.headers["X-Shape"].split(","))
+        return np.frombuffer(answer.content, dtype=np.uint8).reshape(k, j, i).transpose(2, 1, 0)
+
+    def paint(self, planes: np.ndarray, first_k: int, *, version: int | None = None):
+        based_on = self.get()["version"] if version is None else version
+        return self.client().put(
+            f"{self.path}/mask",
+            params={"first_k": first_k, "last_k": first_k + planes.shape[2] - 1},
+            content=gzip.compress(planes.tobytes(order="F")),
+            headers={"If-Match": f'"{based_on}"'},
+        )
 
 
-def _write_images(folder: Path, study: Study) -> None:
-    def change(index: int, ds: pydicom.Dataset) -> None:
-        complete(ds)
-        ds.SpecificCharacterSet = "ISO_IR 192"
-        ds.PatientName, ds.PatientID, ds.AccessionNumber = study.patient_name, study.patient_id, study.accession
-        ds.StudyInstanceUID = study.study_uid
-        uid = f"2.25.99{index}{int(study.study_uid.rpartition('.')[2]) % 10**6}"
-        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = uid
-
-    write_series(folder, series="2.25.8888", change=change, suffix=".dcm")
-
-
-def _instance(path: Path, data: Path, series: Series) -> Instance:
-    header = pydicom.dcmread(path, stop_before_pixels=True)
-    return Instance(
-        sop_uid=header.SOPInstanceUID,
-        series_id=series.id,
-        sop_class=header.SOPClassUID,
-        transfer_syntax=header.file_meta.TransferSyntaxUID,
-        number=header.InstanceNumber,
-        rows=header.Rows,
-        columns=header.Columns,
-        path=path.relative_to(data).as_posix(),
-        bytes=path.stat().st_size,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-    )
+def add_study(served: Served, *, state: StudyState = StudyState.READY, **fields: Any) -> tuple[UUID, DicomCT]:
+    """A study with a series of seven images on disk; not analysed."""
+    study_id, series_id = uuid4(), uuid4()
+    ct = read_series(served.settings.data / "dicom" / str(study_id) / str(series_id))
+    told = {"patient_id": "P-1", "patient_name": "Muster^Erika", "images": 7} | fields
+    with served.app.state.sessions.begin() as session:
+        session.add(
+            Study(id=study_id, study_uid=f"1.2.{study_id.int}"[:64], state=state, source=StudySource.UPLOAD,
+                  primary_series=ct.series_uid, **told)
+        )  # fmt: skip
+        session.flush()
+        session.add(Series(id=series_id, study_id=study_id, series_uid=ct.series_uid, modality="CT", images=7))
+    return study_id, ct
 
 
-def sign(client: TestClient, made: Made, version: str | None = '"7"', password: str = PASSWORD) -> Any:
-    headers = {} if version is None else {"If-Match": version}
-    return client.post(f"/api/studies/{made.study.id}/sign", json={"password": password}, headers=headers)
+def analysed(served: Served, study_id: UUID, ct: DicomCT, found: Findings, mask: LabelMap) -> Path:
+    """What the analysis leaves, and the reading it begins."""
+    results = served.settings.data / "results" / str(study_id) / str(uuid4())
+    results.mkdir(parents=True)
+    write_findings(results / FINDINGS_FILE, found)
+    write_labels(results / LESIONS_FILE, mask)
+    write_labels(results / ORGANS_FILE, organs_of(ct))
+    keep_scan(results, ct.volume, ct)
+    with served.app.state.sessions.begin() as session:
+        study = session.get(Study, study_id)
+        begin_reading(session, served.settings, study, results)
+    return results
+
+
+def organs_of(ct: DicomCT) -> LabelMap:
+    """Two organs that are whole in the scan."""
+    labels = np.zeros(ct.volume.grid.shape, dtype=np.uint8)
+    labels[8:22, 4:16, 1:6] = 5
+    labels[28:36, 20:34, 1:6] = 1
+    return LabelMap(labels=labels, grid=ct.volume.grid)
+
+
+def read_study(folder: Path, **settings: object) -> Read:
+    """A server with one analysed study of three findings."""
+    served = serve(folder, **settings)
+    study_id, ct = add_study(served)
+    results = analysed(served, study_id, ct, made_findings(), lesion_mask(ct))
+    return Read(served=served, study_id=study_id, ct=ct, results=results)
+
+
+def row(read: Read) -> Reading:
+    with read.session as session:
+        found = session.get(Reading, read.study_id)
+        assert found is not None
+        return found

@@ -1,16 +1,19 @@
 import io
+from contextlib import contextmanager
 
 import pydicom
 import pytest
 from dicom_made import laid_over
-from orthanc_made import NAME, PASSWORD, running_orthanc
-from signed_made import read_study, sign
+from orthanc_made import NAME, PASSWORD, free_port, running_orthanc
+from pydicom.uid import Comprehensive3DSRStorage, SegmentationStorage
+from pynetdicom import AE, evt
+from report_made import read_study, sign
 from server_made import serve
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from panlesion.aid.reads.delivery import run_send
+from panlesion.aid.reads.delivery import DeliveryRefusedError, UnreachableError, queue_preliminary, run_send
 from panlesion.aid.tables import AuditEntry, Job, Node
-from panlesion.aid.vocabulary import NodeKind, Role
+from panlesion.aid.vocabulary import JobState, NodeKind, Role
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +68,111 @@ def test_a_signed_report_arrives_in_a_real_pacs_once_however_often_it_is_sent(tm
     path = tmp_path / "back.dcm"
     kept.save_as(path)
     assert (laid_over(path, made.ct) == made.mask).all()
+
+
+def failing_job(served, **told):
+    """A job for a node that is not Orthanc's."""
+    made = read_study(served)
+    node = add_node(served, **told)
+    assert sign(served.client(Role.READER), made).status_code == 200
+    (job,) = jobs(served)
+    return made, node, job
+
+
+# pynetdicom forgets to close a socket whose connection was refused
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"kind": NodeKind.DICOMWEB, "url": "http://127.0.0.1:{port}/dicom-web"},
+        {"kind": NodeKind.DIMSE, "host": "127.0.0.1", "port": "{port}", "ae_title": "NOBODY"},
+    ],
+)
+def test_a_pacs_that_is_not_there_is_tried_again(tmp_path, told):
+    served = serve(tmp_path)
+    port = free_port()
+    filled = {key: value.format(port=port) if isinstance(value, str) else value for key, value in told.items()}
+    filled |= {"port": port} if "port" in told else {}
+    _, node, job = failing_job(served, **filled)
+    with pytest.raises(UnreachableError, match="pacs does not answer"):
+        send(served, job)
+    with served.app.state.sessions.begin() as session:
+        session.get(Node, node.id).active = False
+    with pytest.raises(DeliveryRefusedError, match="switched off"):
+        send(served, job)
+
+
+def test_a_wrong_password_is_told_for_every_instance_and_not_tried_again(tmp_path, orthanc):
+    served = serve(tmp_path)
+    _, _, job = failing_job(served, kind=NodeKind.DICOMWEB, url=orthanc.dicomweb, user=NAME, password="wrong")
+    with pytest.raises(DeliveryRefusedError, match=r"seg\.dcm: HTTP 401.*sr\.dcm: HTTP 401.*Taken: nothing"):
+        send(served, job)
+
+
+@contextmanager
+def scripted_pacs(statuses):
+    """A C-STORE receiver that answers by SOP class."""
+    entity = AE(ae_title="SCRIPTED")
+    entity.add_supported_context(SegmentationStorage)
+    entity.add_supported_context(Comprehensive3DSRStorage)
+
+    def answer(event):
+        return statuses["seg.dcm" if event.request.AffectedSOPClassUID == SegmentationStorage else "sr.dcm"]
+
+    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, answer)])
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("seg", "error", "words"),
+    [
+        (0xA700, UnreachableError, r"seg\.dcm: out of resources \(0xA700\)\. Taken: sr\.dcm"),
+        (0xC000, DeliveryRefusedError, r"seg\.dcm: refused \(0xC000\)\. Taken: sr\.dcm"),
+        (0x0111, None, ""),
+        (0xB000, None, ""),
+    ],
+)
+def test_what_a_pacs_refuses_is_named_and_what_it_has_already_is_no_failure(tmp_path, seg, error, words):
+    served = serve(tmp_path)
+    with scripted_pacs({"seg.dcm": seg, "sr.dcm": 0}) as port:
+        _, _, job = failing_job(served, kind=NodeKind.DIMSE, host="127.0.0.1", port=port, ae_title="SCRIPTED")
+        if error is None:
+            assert set(send(served, job).answer["sent"]) == {"seg.dcm", "sr.dcm"}
+            return
+        with pytest.raises(error, match=words):
+            send(served, job)
+
+
+def test_what_the_ai_found_goes_to_nodes_that_want_it_once(tmp_path):
+    served = serve(tmp_path)
+    made = read_study(served)
+    wanted = add_node(served, kind=NodeKind.DIMSE, auto_sends=True, sends_to=False)
+    add_node(served, name="other", kind=NodeKind.DIMSE)
+    with served.app.state.sessions.begin() as session:
+        first = queue_preliminary(session, made.study)
+        assert [job.id for job in queue_preliminary(session, made.study)] == [job.id for job in first]
+    (job,) = jobs(served)
+    assert job.payload["node"] == str(wanted.id)
+    assert job.payload["folder"] == made.results.relative_to(served.settings.data).as_posix()
+    with pytest.raises(DeliveryRefusedError, match="nothing is left to send"):
+        send(served, job)
+
+
+def test_a_failed_delivery_is_listed_and_sent_again_by_a_reader(tmp_path):
+    served = serve(tmp_path)
+    made, _, job = failing_job(served, kind=NodeKind.DIMSE)
+    client = served.client(Role.READER)
+    ask = f"/api/studies/{made.study.id}/deliveries"
+    assert [one["state"] for one in client.get(ask).json()] == ["queued"]
+    assert client.post(f"{ask}/{job.id}/retry").status_code == 409
+    with served.app.state.sessions.begin() as session:
+        session.execute(update(Job).values(state=JobState.FAILED, cause="no room", attempts=3))
+    (told,) = client.get(ask).json()
+    assert (told["node"], told["cause"], told["attempts"]) == ("pacs", "no room", 3)
+    again = client.post(f"{ask}/{job.id}/retry")
+    assert again.status_code == 200 and again.json()["state"] == "queued" and again.json()["attempts"] == 0
+    assert client.post(f"{ask}/{made.study.id}/retry").status_code == 404
+    assert served.client(Role.MANAGER).post(f"{ask}/{job.id}/retry").status_code == 403

@@ -1,4 +1,4 @@
-from reading_made import read_study
+from signed_made import read_study
 
 from panlesion.measure.size import measure_size
 
@@ -23,4 +23,3 @@ def test_a_reader_decides_paints_and_sees_it_measured(tmp_path):
     assert abs(one["size"]["mean_hu"] - hu.mean(dtype=float)) < 1e-9
     assert (read.mask() == labels).all()
     assert (read.mask(original=True) != labels).any()
-    print(painted.json()["impression"], [f["sentence"] for f in painted.json()["findings"]])

@@ -26,6 +26,7 @@ from panlesion.ct.dicom import read_dicom
 from panlesion.ct.volume import LabelMap, standard_grid
 from panlesion.data.publish import DiskFullError
 from panlesion.infer.dicom_seg import new_uid, write_seg
+from panlesion.infer.reviewed import Made, Review
 
 SHUFFLED = (3, 0, 6, 1, 5, 2, 4)
 
@@ -245,3 +246,13 @@ def test_uids_are_fresh_and_valid():
     uids = {new_uid() for _ in range(100)}
     assert len(uids) == 100
     assert all(pydicom.uid.UID(uid).is_valid for uid in uids)
+
+
+def test_a_segment_tells_who_drew_it_and_what_is_drawn_by_hand_names_no_algorithm(tmp_path):
+    ct = read_series(tmp_path / "ct")
+    review = Review(made={2: Made.SEMIAUTOMATIC, 3: Made.MANUAL})
+    path = write_seg(tmp_path / "seg.dcm", ct, lesion_mask(ct), three_findings(), review)
+    segments = pydicom.dcmread(path).SegmentSequence
+    assert [one.SegmentAlgorithmType for one in segments] == ["AUTOMATIC", "SEMIAUTOMATIC", "MANUAL"]
+    assert ["SegmentationAlgorithmIdentificationSequence" in one for one in segments] == [True, True, False]
+    check_with_dciodvfy(path)

@@ -1,5 +1,6 @@
 import shutil
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import highdicom as hd
 import pydicom
@@ -25,6 +26,7 @@ from panlesion.errors import ReadError
 from panlesion.infer.dicom_seg import write_seg
 from panlesion.infer.dicom_sr import write_sr
 from panlesion.infer.record import Reading
+from panlesion.infer.reviewed import Made, Review, Verifier
 
 
 def written(folder, ct, found):
@@ -280,3 +282,26 @@ def test_files_that_are_gone_are_named(tmp_path):
     shutil.rmtree(tmp_path / "ct")
     with pytest.raises(ReadError, match="no such file"):
         write_sr(tmp_path / "sr.dcm", ct, None, none_found())
+
+
+def test_a_verified_report_is_final_and_tells_what_the_reader_said(tmp_path):
+    ct = read_series(tmp_path / "ct")
+    at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    review = Review(
+        made={3: Made.MANUAL},
+        changed={1: ("shape",)},
+        remarks={2: "Known since 2020."},
+        verifier=Verifier(name="Muster^Erika", organisation="Clinic", at=at),
+        comment="long " * 400,
+        notices=("One finding was rejected.",),
+    )
+    seg = write_seg(tmp_path / "seg.dcm", ct, lesion_mask(ct), three_findings(), review)
+    path = write_sr(tmp_path / "sr.dcm", ct, seg, three_findings(), review)
+    report = hd.sr.srread(path)
+    assert (report.PreliminaryFlag, report.VerificationFlag) == ("FINAL", "VERIFIED")
+    assert report.VerifyingObserverSequence[0].VerificationDateTime == "20260102030405.000000+0000"
+    told = report.to_json()
+    assert all(words in told for words in ("Set by the reader: shape.", "Known since 2020.", "One finding was rejected."))
+    assert "seen by no person" not in told and told.count("long long") > 1
+    assert ["Certainty of Finding" in measured(group) for group in groups_of(path)] == [True, True, False]
+    check_with_dciodvfy(path)

@@ -2,21 +2,29 @@
 
 import hashlib
 import json
+from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from panlesion.aid.audit_head import Head, announce
+from panlesion.aid.db import Turn, take_turn
 from panlesion.aid.tables import AuditEntry, User, now
 from panlesion.aid.vocabulary import Action
 
 FIRST = "0" * 64
 """What the first line is chained to."""
+_PAGE = 1000
+_COLUMNS = tuple(AuditEntry.__table__.columns)
+_UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, OverflowError, SQLAlchemyError)
+"""What reading a line raises whose columns were overwritten with something else."""
 
 
 def record(session: Session, action: Action, *, by: User | None, study_id: UUID | None = None, **detail: Any) -> None:
-    """Append a line in the transaction of what it tells of.
+    """Append a line in the transaction of what it tells of; writers wait for each other until they have committed.
 
     Args:
         session: Its transaction takes the line along, or loses it with the change.
@@ -25,7 +33,8 @@ def record(session: Session, action: Action, *, by: User | None, study_id: UUID 
         study_id: Ours, never DICOM's.
         detail: JSON-able; nothing that tells of a patient.
     """
-    last = session.scalar(select(AuditEntry).order_by(AuditEntry.seq.desc()).limit(1))
+    take_turn(session, Turn.AUDIT)
+    last = head_of(session)
     entry = AuditEntry(
         seq=1 if last is None else last.seq + 1,
         at=now(),
@@ -38,9 +47,16 @@ def record(session: Session, action: Action, *, by: User | None, study_id: UUID 
     entry.hash = hash_of(entry)
     session.add(entry)
     session.flush()
+    announce(session, Head(seq=entry.seq, hash=entry.hash))
 
 
-def hash_of(entry: AuditEntry) -> str:
+def head_of(session: Session) -> Head | None:
+    """The last line as this transaction sees it."""
+    last = session.execute(select(AuditEntry.seq, AuditEntry.hash).order_by(AuditEntry.seq.desc()).limit(1)).first()
+    return None if last is None else Head(seq=last.seq, hash=last.hash)
+
+
+def hash_of(entry: AuditEntry | Row) -> str:
     """SHA-256 over everything the line says and the hash before it."""
     said = [
         entry.seq,
@@ -52,3 +68,50 @@ def hash_of(entry: AuditEntry) -> str:
         entry.previous,
     ]
     return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def verify(session: Session, head: Head | None = None) -> int | None:
+    """The number of the first line that is not as it was written, or is missing; None where all are.
+
+    Args:
+        session: Any; nothing is written.
+        head: What was noted beside the database (`audit_head.read_head`): without it, lines cut off at the end leave no trace.
+    """
+    previous, expected = FIRST, 1
+    for row in lines(session):
+        if row is None or row.seq != expected or row.previous != previous or row.hash != _hash_or_none(row):
+            return expected
+        if head is not None and head.seq == expected and head.hash != row.hash:
+            return expected
+        previous, expected = row.hash, expected + 1
+    return expected if head is not None and head.seq >= expected else None
+
+
+def lines(session: Session) -> Iterator[Row | None]:
+    """All lines, oldest first; None for one that cannot be read any more, which is the last that is yielded."""
+    after, page = -(2**31), _PAGE
+    while (found := _lines_after(session, after, page)) is None or found:
+        if found is None and page == 1:
+            yield None
+            return
+        if found is None:
+            page = 1
+            continue
+        yield from found
+        after = found[-1].seq
+
+
+def _lines_after(session: Session, seq: int, limit: int) -> Sequence[Row] | None:
+    wanted = select(*_COLUMNS).where(AuditEntry.seq > seq).order_by(AuditEntry.seq).limit(limit)
+    try:
+        return session.execute(wanted).all()
+    except _UNREADABLE:
+        session.rollback()
+        return None
+
+
+def _hash_or_none(row: Row) -> str | None:
+    try:
+        return hash_of(row)
+    except _UNREADABLE:
+        return None

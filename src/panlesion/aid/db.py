@@ -2,16 +2,39 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import IntEnum
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event, func, select
 from sqlalchemy.orm import Session, sessionmaker
+
+from panlesion.aid.audit_head import keep_head
 
 Sessions = sessionmaker[Session]
 MIGRATIONS = Path(__file__).with_name("migrations")
 BUSY_MS = 15_000
+
+
+class Turn(IntEnum):
+    """What is done by one transaction at a time; the numbers are PostgreSQL's advisory locks."""
+
+    AUDIT = 7_203_001
+    ACCOUNTS = 7_203_002
+
+
+def take_turn(session: Session, turn: Turn) -> None:
+    """Wait until no other transaction has this turn, and keep it until this one ends.
+
+    Read after it, not before: what was read earlier may have changed while waiting. SQLite has one writer: a transaction that
+    has written holds its lock already, one that has not takes it here.
+    """
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(turn.value)))
+    elif not connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def open_engine(url: str) -> Engine:
@@ -37,9 +60,18 @@ def migrate(url: str) -> None:
     command.upgrade(config, "head")
 
 
-def open_sessions(engine: Engine) -> Sessions:
-    """A maker of sessions; what they loaded stays readable after a commit."""
-    return sessionmaker(engine, expire_on_commit=False)
+def open_sessions(engine: Engine, data: Path | None = None) -> Sessions:
+    """A maker of sessions; what they loaded stays readable after a commit.
+
+    Args:
+        engine: Of `open_engine`.
+        data: The data folder, where the head of the audit log is noted beside the database; SQLite's own folder if not told.
+    """
+    sessions = sessionmaker(engine, expire_on_commit=False)
+    folder = data or (Path(engine.url.database).parent if engine.dialect.name == "sqlite" and engine.url.database else None)
+    if folder is not None:
+        keep_head(sessions, folder)
+    return sessions
 
 
 @contextmanager

@@ -2,18 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from secrets import compare_digest
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, HTTPException, Request, status
-from sqlalchemy import ColumnElement, exists, or_, select, true
+from sqlalchemy import ColumnElement, exists, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from panlesion.aid.db import Sessions
-from panlesion.aid.secrets import sha256
+from panlesion.aid.secrets import same, sha256
 from panlesion.aid.settings import Settings
-from panlesion.aid.tables import Access, Login, Study, User, now
+from panlesion.aid.tables import Access, ApiToken, Login, Study, User, now
 from panlesion.aid.vocabulary import Role
 
 COOKIE, CSRF_HEADER = "panlesion_session", "X-CSRF-Token"
@@ -33,6 +32,11 @@ def sessions_of(request: Request) -> Sessions:
     return sessions
 
 
+def address_of(request: Request) -> str:
+    """Where a request comes from; "" where that is no network."""
+    return "" if request.client is None else request.client.host
+
+
 def database(request: Request) -> Iterator[Session]:
     """One session a request, committed when the route returns and rolled back when it raises."""
     with sessions_of(request).begin() as session:
@@ -45,9 +49,9 @@ SessionsDep = Annotated[Sessions, Depends(sessions_of)]
 SessionDep = Annotated[Session, Depends(database, scope="function")]
 
 
-def login_of(request: Request, session: SessionDep, settings: SettingsDep) -> Login:
-    """The login that the cookie names; 401 without one, 403 where a change comes without the session's CSRF token."""
-    login = session.get(Login, sha256(request.cookies.get(COOKIE, "")))
+def live_login(session: Session, settings: Settings, token: str) -> Login | None:
+    """The login of a cookie's token; None where there is none, or it was idle or lasted too long."""
+    login = session.get(Login, sha256(token))
     at = now()
     if (
         login is None
@@ -55,24 +59,46 @@ def login_of(request: Request, session: SessionDep, settings: SettingsDep) -> Lo
         or at - login.seen_at > timedelta(minutes=settings.idle_minutes)
         or at - login.created_at > timedelta(hours=settings.login_hours)
     ):
+        return None
+    return login
+
+
+def live_token(session: Session, token: str) -> ApiToken | None:
+    """The bearer token of that secret; None where there is none, it expired, or its account is inactive."""
+    found = session.scalar(select(ApiToken).where(ApiToken.token_sha256 == sha256(token)))
+    return found if found is not None and found.user.active and found.expires_at > now() else None
+
+
+def login_of(request: Request, session: SessionDep, sessions: SessionsDep, settings: SettingsDep) -> Login:
+    """The login that the cookie names; 401 without one, 403 where a change comes without the session's CSRF token."""
+    login = live_login(session, settings, request.cookies.get(COOKIE, ""))
+    if login is None:
         raise HTTPException(status.HTTP_401_UNAUTHORIZED, "log in first")
-    if request.method not in SAFE_METHODS and not compare_digest(request.headers.get(CSRF_HEADER, ""), login.csrf):
+    if request.method not in SAFE_METHODS and not same(request.headers.get(CSRF_HEADER, ""), login.csrf):
         raise HTTPException(
             status.HTTP_403_FORBIDDEN, f"the header {CSRF_HEADER} is not that of this session; load the page again"
         )
+    at = now()
     if (at - login.seen_at).total_seconds() > SEEN_EVERY_S:
-        login.seen_at = at
+        # in a transaction of its own: a route that waits for a worker must not keep SQLite's one write lock meanwhile
+        with sessions.begin() as own:
+            own.execute(update(Login).where(Login.token_sha256 == login.token_sha256).values(seen_at=at))
     return login
 
 
 LoginDep = Annotated[Login, Depends(login_of)]
 
 
+def user_of_account(user: User) -> User:
+    """The account itself; 403 until its first password has been changed."""
+    if user.must_change:
+        raise HTTPException(status.HTTP_403_FORBIDDEN, "change your first password before anything else")
+    return user
+
+
 def user_of(login: LoginDep) -> User:
     """Whoever is logged in; 403 until a first password has been changed."""
-    if login.user.must_change:
-        raise HTTPException(status.HTTP_403_FORBIDDEN, "change your first password before anything else")
-    return login.user
+    return user_of_account(login.user)
 
 
 UserDep = Annotated[User, Depends(user_of)]
@@ -93,8 +119,6 @@ ReaderDep = Annotated[User, Depends(having(Role.READER))]
 ManagerDep = Annotated[User, Depends(having(Role.MANAGER))]
 AdminDep = Annotated[User, Depends(having(Role.ADMIN))]
 StaffDep = Annotated[User, Depends(having(Role.MANAGER, Role.ADMIN))]
-ViewerDep = Annotated[User, Depends(having(Role.READER, Role.MANAGER))]
-"""Who may look at images at all."""
 
 
 def visible_to(user: User) -> ColumnElement[bool]:
@@ -105,6 +129,37 @@ def visible_to(user: User) -> ColumnElement[bool]:
         return exists(select(1).where(Access.study_id == Study.id, Access.user_id == user.id))
     granted = exists(select(1).where(Access.study_id == Study.id, Access.user_id == user.id))
     return or_(Study.restricted.is_(False), granted)
+
+
+def viewer_of(user: UserDep, session: SessionDep) -> User:
+    """Whoever may look at images at all: readers, managers, and administrators who were granted a study."""
+    if user.role is Role.ADMIN and session.scalar(select(Access.user_id).where(Access.user_id == user.id).limit(1)) is None:
+        raise HTTPException(
+            status.HTTP_403_FORBIDDEN, "admin accounts see no images unless a study manager grants them a study"
+        )
+    return user
+
+
+ViewerDep = Annotated[User, Depends(viewer_of)]
+
+
+def viewer_or_token(request: Request, session: SessionDep, sessions: SessionsDep, settings: SettingsDep) -> User:
+    """A viewer by session, or by `Authorization: Bearer`, which alone counts where it is sent and needs no CSRF token."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if not scheme:
+        return viewer_of(user_of(login_of(request, session, sessions, settings)), session)
+    token = live_token(session, secret.strip()) if scheme.lower() == "bearer" else None
+    if token is None:
+        raise HTTPException(
+            status.HTTP_401_UNAUTHORIZED,
+            "the bearer token is not known here, or has expired; make a new one",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+    return viewer_of(user_of_account(token.user), session)
+
+
+DicomwebDep = Annotated[User, Depends(viewer_or_token)]
+"""Who asks `/dicomweb`."""
 
 
 def study_of(study_id: UUID, user: ViewerDep, session: SessionDep) -> Study:

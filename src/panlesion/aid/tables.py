@@ -122,6 +122,18 @@ class Attempt(Base):
     at: Mapped[datetime] = mapped_column(UtcTime, default=now, index=True)
 
 
+class OidcFlow(Base):
+    """A login on its way through the identity provider: what its answer must fit. Taken out by the first answer."""
+
+    __tablename__ = "oidc_flows"
+    token_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    state_sha256: Mapped[str] = mapped_column(String(64))
+    nonce: Mapped[str] = mapped_column(String(64))
+    verifier: Mapped[str] = mapped_column(String(128))
+    redirect_uri: Mapped[str] = mapped_column(String(512))
+    created_at: Mapped[datetime] = mapped_column(UtcTime, default=now, index=True)
+
+
 class Study(Base):
     """A DICOM study. `changed_at` moves with everything the worklist shows.
 

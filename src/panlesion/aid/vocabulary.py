@@ -118,6 +118,7 @@ class Action(StrEnum):
     PASSWORD_CHANGED = "password changed"
     ACCOUNT_CHANGED = "account changed"
     TOKEN_MADE = "token made"
+    TOKEN_REMOVED = "token removed"
     ACCESS_CHANGED = "access changed"
     NODE_CHANGED = "node changed"
     RECEIVED = "received"

@@ -10,6 +10,7 @@ _MODEL = ("torch", "monai", "lightning_fabric", "safetensors", "tensorboard", "b
 
 _DICOM = ("highdicom",)
 _BENCH = ("sklearn",)
+_AID = ("fastapi", "uvicorn", "sqlalchemy", "alembic", "authlib", "argon2", "pydantic_settings", "python_multipart")
 
 
 def need_dicom_extra(verb: str) -> None:
@@ -28,6 +29,15 @@ def need_model_extra(verb: str) -> None:
         MissingExtraError: names what is missing and how to install it.
     """
     _need(verb, _MODEL, "model")
+
+
+def need_aid_extra(verb: str) -> None:
+    """Raise unless the `aid` extra's server is installed.
+
+    Raises:
+        MissingExtraError: names what is missing and how to install it.
+    """
+    _need(verb, _AID, "aid")
 
 
 def need_bench_extra(verb: str) -> None:

@@ -72,7 +72,7 @@ EXTRAS = (
             "pydantic-settings": "pydantic_settings",
             "python-multipart": "python_multipart",
         },
-        enables="planned: the reading-room web application",
+        enables="the reading room (`panlesion aid`)",
     ),
     Extra(name="fast", modules={"openvino": "openvino"}, enables="faster prediction on CPUs"),
     Extra(

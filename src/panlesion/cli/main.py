@@ -65,6 +65,13 @@ VERBS: Mapping[str, Verb] = MappingProxyType(
             module="finetune", attribute="finetune", panel="Learn", help="Teach the network your own few annotated CTs."
         ),
         "plot": Verb(module="plot", attribute="plot", panel="Learn", help="Draw the curves of a training run."),
+        "aid": Verb(
+            module="aid",
+            attribute="app",
+            panel="Use",
+            help="The reading room: a server with worklist, viewer and report.",
+            example="panlesion aid serve --data room",
+        ),
         "evaluate": Verb(
             module="evaluate",
             attribute="evaluate",

@@ -10,19 +10,17 @@ from contextlib import contextmanager
 from fastapi import Request
 from sqlalchemy.orm import Session
 
-from panlesion.aid.deps import having, login_of, sessions_of, settings_of, user_of
+from panlesion.aid.deps import sessions_of, settings_of, viewer_or_token
 from panlesion.aid.tables import User
-from panlesion.aid.vocabulary import Role
-
-_check = having(Role.READER, Role.MANAGER)
 
 
 @contextmanager
 def viewing(request: Request) -> Iterator[tuple[Session, User]]:
-    """A database session and whoever asks, checked as `ViewerDep` checks; committed when the block ends.
+    """A database session and whoever asks, checked as `DicomwebDep` checks; committed when the block ends.
 
     Raises:
-        HTTPException: 401 or 403, as `ViewerDep` raises it.
+        HTTPException: 401 or 403, as `DicomwebDep` raises it.
     """
-    with sessions_of(request).begin() as session:
-        yield session, _check(user_of(login_of(request, session, settings_of(request))))
+    sessions = sessions_of(request)
+    with sessions.begin() as session:
+        yield session, viewer_or_token(request, session, sessions, settings_of(request))

@@ -18,8 +18,8 @@ MOST, USUAL = 5000, 500
 MAX_KEYS, MAX_VALUE = 50, 4096
 
 _FLAGS = frozenset({"limit", "offset", "includefield", "fuzzymatching", "emptyvaluematching", "multiplevaluematching"})
-_DATE = re.compile(r"(\d{4})(\d{2})(\d{2})")
-_TIME = re.compile(r"(\d{2})(\d{2})?(\d{2})?(?:\.\d{1,6})?")
+_DATE = re.compile(r"(\d{4})(\d{2})(\d{2})", re.ASCII)
+_TIME = re.compile(r"(\d{2})(\d{2})?(\d{2})?(?:\.\d{1,6})?", re.ASCII)
 
 
 class BadQueryError(ValueError):
@@ -73,7 +73,7 @@ def _uids(column: InstrumentedAttribute) -> Callable[[str], ColumnElement[bool]]
 
 def _number(column: InstrumentedAttribute) -> Callable[[str], ColumnElement[bool]]:
     def condition(value: str) -> ColumnElement[bool]:
-        if not re.fullmatch(r"[+-]?\d{1,9}", value.strip()):
+        if not re.fullmatch(r"[+-]?[0-9]{1,9}", value.strip()):
             raise BadQueryError(f"{value!r} is no whole number")
         return column == int(value)
 
@@ -256,6 +256,6 @@ def _fields(value: str) -> Iterable[str]:
 
 
 def _count(name: str, value: str) -> int:
-    if not re.fullmatch(r"\d{1,9}", value):
+    if not re.fullmatch(r"[0-9]{1,9}", value):
         raise BadQueryError(f"{name} is {value[:64]!r}; the rule is a whole number from 0 to 999999999")
     return int(value)

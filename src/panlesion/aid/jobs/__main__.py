@@ -28,4 +28,5 @@ def work(settings: Settings, kinds: list[JobKind]) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(process)d %(levelname)s %(message)s")
+    logging.getLogger("highdicom").setLevel(logging.WARNING)
     work(Settings.model_validate({}), [JobKind(word) for word in sys.argv[1:]])

@@ -119,7 +119,7 @@ def _found(settings: Settings, job: Job) -> list[tuple[str, Dataset]]:
     folder = (settings.data / job.payload["folder"]).resolve()
     if not folder.is_relative_to(settings.data.resolve()):
         raise DeliveryRefusedError("the folder to send lies outside the data folder")
-    found = []
+    found: list[tuple[str, Dataset]] = []
     for name in job.payload["files"]:
         path = folder / Path(name).name
         if path.is_file():

@@ -38,8 +38,7 @@ class View:
 
 def view_of(report: Report, images: Images) -> View:
     """The reported findings that have a voxel, numbered anew in their order."""
-    counts = np.bincount(images.lesions.labels.ravel(order="K"), minlength=256)
-    told = [one for one in report.told if one.size is not None and counts[one.number]]
+    told = [one for one in report.told if one.size is not None and images.voxels[one.number]]
     table = np.zeros(256, dtype=np.uint8)
     for number, one in enumerate(told, 1):
         table[one.number] = number

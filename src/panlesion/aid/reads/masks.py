@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, cast
+from typing import cast
 from uuid import UUID
 
 import numpy as np
@@ -11,7 +11,7 @@ from isal import igzip, isal_zlib
 from numpy.typing import NDArray
 
 from panlesion.aid.settings import Settings
-from panlesion.ct.volume import Index3
+from panlesion.ct.volume import Box, Index3
 from panlesion.data.publish import publishing_file
 from panlesion.errors import PanlesionError, ReadError
 
@@ -27,7 +27,12 @@ class MaskError(PanlesionError):
 
 def pack(labels: Labels) -> bytes:
     """Labels (I, J, K) as they are kept; equal labels give equal bytes."""
-    flat = np.ascontiguousarray(labels.transpose(2, 1, 0))
+    flat = labels.transpose(2, 1, 0)
+    if not flat.flags.c_contiguous:
+        # turning the whole array about takes ten times as long as turning the part that is not empty
+        part = Box.of(labels)
+        flat = np.zeros(flat.shape, dtype=np.uint8)
+        flat.transpose(2, 1, 0)[part.slices] = labels[part.slices]
     return igzip.compress(flat, compresslevel=LEVEL, mtime=0)
 
 
@@ -93,34 +98,29 @@ def read_mask(settings: Settings, kept: str, shape: Index3) -> Labels:
         raise ReadError(f"the mask of this reading is damaged ({error}); restore the data folder") from error
 
 
-def check_labels(planes: Labels, numbers: Collection[int]) -> None:
-    """Refuse labels that are no finding's.
+def with_planes(labels: Labels, planes: Labels, first_k: int, numbers: Collection[int]) -> tuple[Labels, frozenset[int]]:
+    """A mask with some planes replaced, and the labels whose voxels are not the same as before.
+
+    Args:
+        labels: (I, J, K), whose labels are all allowed.
+        planes: (I, J, planes), as `unpack` gives them.
+        first_k: Where they go.
+        numbers: The labels there may be.
 
     Raises:
-        MaskError: Naming them.
+        MaskError: The planes have others; it names them.
     """
-    present = np.flatnonzero(_counts(planes))
-    strange = [int(n) for n in present if n and int(n) not in numbers]
+    part = slice(first_k, first_k + planes.shape[2])
+    before, after = labels.transpose(2, 1, 0)[part].reshape(-1), planes.transpose(2, 1, 0).reshape(-1)
+    differ = np.flatnonzero(before != after)
+    gone, come = (np.unique(one[differ]).tolist() for one in (before, after))
+    strange = [n for n in come if n and n not in numbers]
     if strange:
         told = ", ".join(map(str, strange[:10]))
         raise MaskError(f"the mask has label {told}, which is no finding of this reading; add the finding first")
-
-
-def _counts(planes: Labels) -> NDArray[Any]:
-    """How many voxels every label has; a slab at a time, since an index array takes eight bytes a voxel."""
-    flat = planes.transpose(2, 1, 0).reshape(-1)
-    return sum((np.bincount(flat[n : n + _AT_ONCE], minlength=256) for n in range(0, len(flat), _AT_ONCE)), np.zeros(256, int))
-
-
-def with_planes(labels: Labels, planes: Labels, first_k: int) -> tuple[Labels, frozenset[int]]:
-    """A mask with some planes replaced, and the labels whose voxels are not the same as before."""
-    stop = first_k + planes.shape[2]
-    before = labels[:, :, first_k:stop]
-    differ = before != planes
-    touched = frozenset(np.unique(before[differ]).tolist()) | frozenset(np.unique(planes[differ]).tolist())
     fresh = labels.copy(order="K")
-    fresh[:, :, first_k:stop] = planes
-    return fresh, touched - {0}
+    fresh[:, :, part] = planes
+    return fresh, frozenset([*gone, *come]) - {0}
 
 
 def without(labels: Labels, numbers: Collection[int]) -> Labels:

@@ -1,25 +1,28 @@
 """`Report`: all that a report is written from, as it is at one moment; of a signed reading, what was signed."""
 
-import gzip
 import hashlib
 import json
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from pathlib import Path
 from uuid import UUID
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from panlesion.aid.reads.document import Document
+from panlesion.aid.reads.masks import read_mask
+from panlesion.aid.reads.scan import images_folder
 from panlesion.aid.schemas.reading import AddendumOut, ComparisonOut, FindingOut
 from panlesion.aid.settings import Settings
 from panlesion.aid.tables import Addendum, Reading, Series, Study, User
 from panlesion.aid.vocabulary import Decision, Origin
 from panlesion.ct.dicom import DicomCT, read_dicom
-from panlesion.ct.volume import Index3, LabelMap
+from panlesion.ct.volume import LabelMap
 from panlesion.errors import ReadError
 from panlesion.infer.record import FINDINGS_FILE, Algorithm, OperatingPoint, read_findings
 
@@ -112,15 +115,22 @@ class Images:
     ct: DicomCT
     lesions: LabelMap
 
+    @cached_property
+    def voxels(self) -> NDArray[np.int64]:
+        """How many voxels each label has, (256,)."""
+        planes = np.moveaxis(self.lesions.labels, 2, 0)
+        return sum((np.bincount(plane.ravel(order="K"), minlength=256) for plane in planes), np.zeros(256, dtype=np.int64))
 
-def report_of(session: Session, settings: Settings, study: Study, comparison: ComparisonOut | None = None) -> Report | None:
+
+def report_of(session: Session, settings: Settings, study: Study) -> Report | None:
     """The report as it is now, or as it was signed, with every addendum; None where there is no reading.
+
+    The comparison with a prior study is only there once it was signed: of a draft it takes too long for a transaction.
 
     Args:
         session: Only read.
         settings: Where the data folder is.
         study: Has a reading.
-        comparison: With the prior study, as computed of the present document; of a signed reading its own is taken.
 
     Raises:
         ReadError: What was signed is gone or was changed.
@@ -142,11 +152,11 @@ def report_of(session: Session, settings: Settings, study: Study, comparison: Co
         facts=signed.study if signed else Facts.model_validate(study),
         version=reading.version,
         document=signed.document if signed else Document.model_validate(reading.document),
-        comparison=signed.comparison if signed else comparison,
+        comparison=signed.comparison if signed else None,
         addenda=addenda_of(session, study.id),
         signature=signature,
         signed_folder=folder,
-        series=settings.data / "dicom" / str(study.id) / str(series.id),
+        series=images_folder(settings, study.id, series.id),
         mask=folder / MASK_FILE if folder else settings.data / reading.mask_path,
         algorithm=algorithm,
         point=point,
@@ -184,29 +194,13 @@ def _made_with(results: Path | None) -> tuple[Algorithm | None, OperatingPoint |
     return findings.algorithm, findings.operating_point
 
 
-def load_images(report: Report) -> Images:
+def load_images(settings: Settings, report: Report) -> Images:
     """Read CT and mask.
 
     Raises:
         ReadError: The CT or the mask is gone or damaged, or they do not fit each other.
     """
     ct = read_dicom(report.series, series=report.facts.primary_series)
-    return Images(ct=ct, lesions=LabelMap(labels=read_mask(report.mask, ct.volume.grid.shape), grid=ct.volume.grid))
-
-
-def read_mask(path: Path, shape: Index3) -> np.ndarray:
-    """A kept mask, uint8 (I, J, K).
-
-    Raises:
-        ReadError: Gone, damaged, or of another size.
-    """
-    size = int(np.prod(shape))
-    try:
-        with gzip.open(path) as stream:
-            # one byte more than there may be, so that no bomb is inflated
-            told = stream.read(size + 1)
-    except (OSError, EOFError) as error:
-        raise ReadError(f"the lesion mask {path.name} is gone or damaged; restore a backup") from error
-    if len(told) != size:
-        raise ReadError(f"the lesion mask {path.name} has not the {size} voxels of the CT of shape {shape}; restore a backup")
-    return np.frombuffer(told, dtype=np.uint8).reshape(shape, order="F")
+    grid = ct.volume.grid
+    # an absolute path stays what it is
+    return Images(ct=ct, lesions=LabelMap(labels=read_mask(settings, str(report.mask), grid.shape), grid=grid))

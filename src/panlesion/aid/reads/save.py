@@ -10,7 +10,6 @@ from panlesion.aid.reads.compare import base_of
 from panlesion.aid.reads.document import Document
 from panlesion.aid.reads.masks import (
     MaskError,
-    check_labels,
     read_mask,
     same_label,
     unpack,
@@ -92,8 +91,8 @@ def save_planes(
     document = Document.model_validate(reading.document)
     with _unpacking:
         painted = unpack(packed, (i, j, last - first + 1))
-        check_labels(painted, {one.number for one in document.findings})
-        labels, touched = with_planes(read_mask(settings, reading.mask_path, grid.shape), painted, first)
+        before = read_mask(settings, reading.mask_path, grid.shape)
+        labels, touched = with_planes(before, painted, first, {one.number for one in document.findings})
         if not touched:
             return
         sizes = sizes_of(scan_of(session, settings, study, reading), labels, touched)

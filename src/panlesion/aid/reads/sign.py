@@ -64,12 +64,11 @@ def unsignable(report: Report, images: Images) -> str:
     undecided = [one.number for one in report.document.findings if one.decision is Decision.OPEN]
     if undecided:
         return f"findings {_listed(undecided)} are not decided; accept or reject each before signing"
-    voxels = np.bincount(images.lesions.labels.ravel(order="K"), minlength=256)
     told = {one.number: one for one in report.document.findings if one.decision is Decision.ACCEPTED}
-    empty = [number for number, one in told.items() if one.size is None or not voxels[number]]
+    empty = [number for number, one in told.items() if one.size is None or not images.voxels[number]]
     if empty:
         return f"accepted findings {_listed(empty)} have no outline; paint one, or reject or remove them"
-    nobodys = [int(label) for label in np.flatnonzero(voxels[1:]) + 1 if label not in _numbers(report)]
+    nobodys = [int(label) for label in np.flatnonzero(images.voxels[1:]) + 1 if label not in _numbers(report)]
     if nobodys:
         return f"the mask has labels {_listed(nobodys)} of no finding; erase them or add the findings"
     return ""
@@ -94,7 +93,7 @@ def sign(sessions: Sessions, settings: Settings, report: Report, signer: User) -
         DiskFullError: No room; the draft is as it was.
     """
     with building():
-        images = load_images(report)
+        images = load_images(settings, report)
         problem = unsignable(report, images)
         if problem:
             raise SigningRefusedError(problem)
@@ -129,13 +128,20 @@ def _write(settings: Settings, report: Report, images: Images, signer: User) -> 
     return folder, signature
 
 
-def write_files(folder: Path, report: Report, images: Images) -> None:
-    """The report in every form it leaves in: page, PDF, DICOM and FHIR."""
+def write_words(folder: Path, report: Report, images: Images) -> bytes:
+    """The report as page, PDF and FHIR; returns the PDF."""
     content = content_of(report, images)
     pdf = report_pdf(content)
     (folder / HTML_FILE).write_text(report_html(content), encoding="utf-8")
     (folder / REPORT_PDF).write_bytes(pdf)
-    (folder / FHIR_FILE).write_text(json.dumps(diagnostic_report(report, pdf), ensure_ascii=False, indent=1), encoding="utf-8")
+    told = json.dumps(diagnostic_report(report, pdf), ensure_ascii=False, indent=1)
+    (folder / FHIR_FILE).write_text(told, encoding="utf-8")
+    return pdf
+
+
+def write_files(folder: Path, report: Report, images: Images) -> None:
+    """The report in every form it leaves in: words and DICOM."""
+    pdf = write_words(folder, report, images)
     write_seg_and_sr(folder, report, images)
     write_pdf_dicom(folder / PDF_FILE, report, images, pdf)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response, status
 
-from panlesion.aid.deps import SessionDep, SettingsDep, ViewerDep, settings_of
+from panlesion.aid.deps import DicomwebDep, SessionDep, SettingsDep, settings_of
 from panlesion.aid.imaging.accept import JSON, wishes
 from panlesion.aid.imaging.access import viewing
 from panlesion.aid.imaging.answers import Answer, instance_answers, series_answers, study_answers
@@ -18,16 +18,17 @@ from panlesion.aid.imaging.metadata_answer import bulk_answer, instance_metadata
 from panlesion.aid.imaging.objects import Kept, kept
 from panlesion.aid.imaging.rendered import THUMBNAIL_SIDE, look_of, picture_answer
 from panlesion.aid.imaging.retrieve import frames_answer, instances_answer, not_acceptable
+from panlesion.aid.imaging.said import OF_PICTURE, of_search
 
 router = APIRouter(tags=["dicomweb"])
 SERVICE = "panlesion"
 
 
-def _get(path: str) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
-    """GET, and HEAD beside it."""
+def _get(path: str, said: dict[str, Any] | None = None) -> Callable[[Callable[..., Response]], Callable[..., Response]]:
+    """GET, and HEAD beside it; `said` is what OpenAPI is told beyond the signature."""
 
     def add(route: Callable[..., Response]) -> Callable[..., Response]:
-        router.get(path, response_class=Response)(route)
+        router.get(path, response_class=Response, openapi_extra=said)(route)
         router.head(path, include_in_schema=False)(route)
         return route
 
@@ -53,46 +54,46 @@ def _told(query: Asked, found: tuple[list[Answer], int]) -> Response:
     return response
 
 
-@_get("/studies")
-def search_studies(request: Request, user: ViewerDep, session: SessionDep) -> Response:
+@_get("/studies", of_search(STUDY_KEYS))
+def search_studies(request: Request, user: DicomwebDep, session: SessionDep) -> Response:
     """QIDO-RS: studies that match."""
     query = _asked(request, STUDY_KEYS)
     return _told(query, study_answers(session, user, query))
 
 
-@_get("/series")
-def search_all_series(request: Request, user: ViewerDep, session: SessionDep) -> Response:
+@_get("/series", of_search(SERIES_KEYS))
+def search_all_series(request: Request, user: DicomwebDep, session: SessionDep) -> Response:
     """QIDO-RS: series of all studies."""
     query = _asked(request, SERIES_KEYS)
     return _told(query, series_answers(session, user, query, None))
 
 
-@_get("/instances")
-def search_all_instances(request: Request, user: ViewerDep, session: SessionDep, settings: SettingsDep) -> Response:
+@_get("/instances", of_search(INSTANCE_KEYS))
+def search_all_instances(request: Request, user: DicomwebDep, session: SessionDep, settings: SettingsDep) -> Response:
     """QIDO-RS: images of all studies."""
     query = _asked(request, INSTANCE_KEYS)
     return _told(query, instance_answers(session, settings.data, user, query, None, None))
 
 
-@_get("/studies/{study}/series")
-def search_series(study: str, request: Request, user: ViewerDep, session: SessionDep) -> Response:
+@_get("/studies/{study}/series", of_search(SERIES_KEYS))
+def search_series(study: str, request: Request, user: DicomwebDep, session: SessionDep) -> Response:
     """QIDO-RS: series of one study."""
     query = _asked(request, SERIES_KEYS)
     return _told(query, series_answers(session, user, query, study))
 
 
-@_get("/studies/{study}/instances")
+@_get("/studies/{study}/instances", of_search(INSTANCE_KEYS))
 def search_study_instances(
-    study: str, request: Request, user: ViewerDep, session: SessionDep, settings: SettingsDep
+    study: str, request: Request, user: DicomwebDep, session: SessionDep, settings: SettingsDep
 ) -> Response:
     """QIDO-RS: images of one study."""
     query = _asked(request, INSTANCE_KEYS)
     return _told(query, instance_answers(session, settings.data, user, query, study, None))
 
 
-@_get("/studies/{study}/series/{series}/instances")
+@_get("/studies/{study}/series/{series}/instances", of_search(INSTANCE_KEYS))
 def search_instances(
-    study: str, series: str, request: Request, user: ViewerDep, session: SessionDep, settings: SettingsDep
+    study: str, series: str, request: Request, user: DicomwebDep, session: SessionDep, settings: SettingsDep
 ) -> Response:
     """QIDO-RS: images of one series."""
     query = _asked(request, INSTANCE_KEYS)
@@ -130,7 +131,7 @@ def bulk_data(study: str, series: str, instance: str, path: str, request: Reques
     return frames_answer(request, image, None) if path.upper() in PIXEL_TAGS else bulk_answer(request, image, path)
 
 
-@_get("/studies/{study}/series/{series}/instances/{instance}/frames/{frames}/rendered")
+@_get("/studies/{study}/series/{series}/instances/{instance}/frames/{frames}/rendered", OF_PICTURE)
 def rendered_frame(study: str, series: str, instance: str, frames: str, request: Request) -> Response:
     """WADO-RS: one frame as a picture; `window=center,width`, `viewport=width,height`, `quality=1…100`."""
     look = look_of(request)
@@ -138,25 +139,25 @@ def rendered_frame(study: str, series: str, instance: str, frames: str, request:
     return picture_answer(request, image, frames, look)
 
 
-@_get("/studies/{study}/series/{series}/instances/{instance}/rendered")
+@_get("/studies/{study}/series/{series}/instances/{instance}/rendered", OF_PICTURE)
 def rendered_instance(study: str, series: str, instance: str, request: Request) -> Response:
     """WADO-RS: the first frame as a picture."""
     return rendered_frame(study, series, instance, "1", request)
 
 
-@_get("/studies/{study}/series/{series}/instances/{instance}/thumbnail")
+@_get("/studies/{study}/series/{series}/instances/{instance}/thumbnail", OF_PICTURE)
 def instance_thumbnail(study: str, series: str, instance: str, request: Request) -> Response:
     """WADO-RS: a small picture of an image."""
     return _thumbnail(request, _kept(request, study, series, instance))
 
 
-@_get("/studies/{study}/series/{series}/thumbnail")
+@_get("/studies/{study}/series/{series}/thumbnail", OF_PICTURE)
 def series_thumbnail(study: str, series: str, request: Request) -> Response:
     """WADO-RS: a small picture of the middle image of a series."""
     return _thumbnail(request, _kept(request, study, series))
 
 
-@_get("/studies/{study}/thumbnail")
+@_get("/studies/{study}/thumbnail", OF_PICTURE)
 def study_thumbnail(study: str, request: Request) -> Response:
     """WADO-RS: a small picture of the middle image of a study's largest series."""
     images = _kept(request, study)

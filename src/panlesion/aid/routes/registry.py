@@ -5,7 +5,23 @@ from types import MappingProxyType
 
 from fastapi import APIRouter
 
-from panlesion.aid.routes import accounts, dicomweb, events, intake, jobs, nodes, reading, reports, studies, volume
+from panlesion.aid.routes import (
+    accounts,
+    audit,
+    dicomweb,
+    dicomweb_store,
+    events,
+    intake,
+    jobs,
+    nodes,
+    propose,
+    reading,
+    reports,
+    studies,
+    tokens,
+    users,
+    volume,
+)
 
 API = "/api"
 
@@ -13,6 +29,7 @@ ROUTES: Mapping[str, tuple[str, APIRouter]] = MappingProxyType(
     {
         "accounts": (API, accounts.router),
         "dicomweb": ("/dicomweb", dicomweb.router),
+        "dicomweb_store": ("/dicomweb", dicomweb_store.router),
         "volume": (API, volume.router),
         "intake": (API, intake.router),
         "reading": (API, reading.router),
@@ -20,6 +37,10 @@ ROUTES: Mapping[str, tuple[str, APIRouter]] = MappingProxyType(
         "studies": (API, studies.router),
         "jobs": (API, jobs.router),
         "events": (API, events.router),
+        "users": (API, users.router),
+        "tokens": (API, tokens.router),
+        "audit": (API, audit.router),
         "nodes": (API, nodes.router),
+        "propose": (API, propose.router),
     }
 )

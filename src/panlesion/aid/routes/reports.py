@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -11,12 +11,15 @@ from typing import Annotated, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Response, status
+from fastapi.responses import StreamingResponse
 from sqlalchemy import CursorResult, func, select, update
 
 from panlesion.aid.audit import record
 from panlesion.aid.db import Sessions
-from panlesion.aid.deps import LoginDep, ReaderDep, SessionDep, SessionsDep, SettingsDep, StudyDep, ViewerDep
+from panlesion.aid.deps import LoginDep, ReaderDep, SessionDep, SessionsDep, SettingsDep, StudyDep, ViewerDep, visible_to
+from panlesion.aid.reads.compare import comparison_of
 from panlesion.aid.reads.dicom_out import SEG_FILE, SR_FILE, write_seg_and_sr
+from panlesion.aid.reads.export import prepare, series_of
 from panlesion.aid.reads.fhir import FHIR_FILE, diagnostic_report
 from panlesion.aid.reads.report import Images, Report, addenda_of, load_images, report_of
 from panlesion.aid.reads.report_content import content_of
@@ -47,6 +50,7 @@ class Asked:
     report: Report
     user: User
     sessions: Sessions
+    settings: Settings
 
     def audited(self, what: str, **detail: object) -> None:
         """Write down what left."""
@@ -61,7 +65,10 @@ def asked(study: StudyDep, user: ViewerDep, session: SessionDep, sessions: Sessi
         raise HTTPException(status.HTTP_404_NOT_FOUND, NOT_THERE)
     # Making a report takes seconds; no other writer waits for this request's transaction meanwhile.
     session.commit()
-    return Asked(report=report, user=user, sessions=sessions)
+    if report.signature is None:
+        with sessions() as looking:
+            report = replace(report, comparison=comparison_of(looking, settings, study, visible_to(user)))
+    return Asked(report=report, user=user, sessions=sessions, settings=settings)
 
 
 AskedDep = Annotated[Asked, Depends(asked, scope="function")]
@@ -177,9 +184,9 @@ def _kept(report: Report, name: str) -> bytes | None:
     return path.read_bytes() if path.is_file() else None
 
 
-def _made(report: Report, make: Callable[[Images], bytes]) -> bytes:
+def _made(wanted: Asked, make: Callable[[Images], bytes]) -> bytes:
     with building():
-        return make(load_images(report))
+        return make(load_images(wanted.settings, wanted.report))
 
 
 def _answer(body: bytes, kind: str, name: str = "") -> Response:
@@ -196,7 +203,7 @@ def _answer(body: bytes, kind: str, name: str = "") -> Response:
 def report_page(wanted: AskedDep) -> Response:
     """The report as a page that needs nothing else."""
     report = wanted.report
-    body = _kept(report, HTML_FILE) or _made(report, lambda images: report_html(content_of(report, images)).encode())
+    body = _kept(report, HTML_FILE) or _made(wanted, lambda images: report_html(content_of(report, images)).encode())
     wanted.audited("report.html")
     return _answer(body, "text/html; charset=utf-8")
 
@@ -204,20 +211,21 @@ def report_page(wanted: AskedDep) -> Response:
 @router.get("/report.pdf")
 def report_as_pdf(wanted: AskedDep) -> Response:
     """The report on A4."""
-    body = pdf_of(wanted.report)
+    body = pdf_of(wanted)
     wanted.audited("report.pdf")
     return _answer(body, PDF)
 
 
-def pdf_of(report: Report) -> bytes:
+def pdf_of(wanted: Asked) -> bytes:
     """The PDF that was signed, or one made now."""
-    return _kept(report, PDF_FILE) or _made(report, lambda images: report_pdf(content_of(report, images)))
+    report = wanted.report
+    return _kept(report, PDF_FILE) or _made(wanted, lambda images: report_pdf(content_of(report, images)))
 
 
 @router.get("/seg.dcm")
 def seg(wanted: AskedDep) -> Response:
     """The reported findings as DICOM SEG; 404 where there are none."""
-    body = _dicom(wanted.report, SEG_FILE)
+    body = _dicom(wanted, SEG_FILE)
     if body is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, "no finding is reported, and a DICOM SEG cannot be without one")
     wanted.audited(SEG_FILE)
@@ -227,20 +235,20 @@ def seg(wanted: AskedDep) -> Response:
 @router.get("/sr.dcm")
 def sr(wanted: AskedDep) -> Response:
     """The report as DICOM SR."""
-    body = _dicom(wanted.report, SR_FILE)
+    body = _dicom(wanted, SR_FILE)
     assert body is not None
     wanted.audited(SR_FILE)
     return _answer(body, DICOM, SR_FILE)
 
 
-def _dicom(report: Report, name: str) -> bytes | None:
+def _dicom(wanted: Asked, name: str) -> bytes | None:
     """A file as it was signed, else as it would be now."""
+    report = wanted.report
     if report.signed_folder is not None:
         path = report.signed_folder / name
         return path.read_bytes() if path.is_file() else None
-
     with building(), tempfile.TemporaryDirectory() as folder:
-        write_seg_and_sr(Path(folder), report, load_images(report))
+        write_seg_and_sr(Path(folder), report, load_images(wanted.settings, report))
         path = Path(folder, name)
         return path.read_bytes() if path.is_file() else None
 
@@ -251,10 +259,23 @@ def fhir(wanted: AskedDep) -> Response:
     report = wanted.report
     body = _kept(report, FHIR_FILE)
     if body is None:
-        pdf = pdf_of(report) if report.signature else None
+        pdf = pdf_of(wanted) if report.signature else None
         body = json.dumps(diagnostic_report(report, pdf), ensure_ascii=False, indent=1).encode()
     wanted.audited("fhir")
     return _answer(body, FHIR, FHIR_FILE)
+
+
+@router.get("/export.zip")
+def export(wanted: AskedDep, sessions: SessionsDep, settings: SettingsDep, deidentify: bool = False) -> StreamingResponse:
+    """Images and reports of the study in one archive, de-identified at wish; streamed."""
+    report = wanted.report
+    with sessions() as session:
+        series = series_of(session, settings, report.study_id)
+    made = prepare(settings, report, series, of_nobody=deidentify)
+    wanted.audited("export.zip", deidentified=deidentify)
+    name = f"panlesion-{'anonymous' if deidentify else str(report.study_id)[:8]}.zip"
+    headers = {"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{name}"'}
+    return StreamingResponse(made.stream(), media_type="application/zip", headers=headers)
 
 
 @router.get("/deliveries")

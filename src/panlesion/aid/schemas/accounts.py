@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from panlesion.aid.vocabulary import Role
 
@@ -13,9 +13,24 @@ Password = Annotated[str, Field(min_length=12, max_length=256)]
 
 
 class In(BaseModel):
-    """What a client sends: nothing beyond the fields."""
+    """What a client sends: nothing beyond the fields, and no NUL, which PostgreSQL's texts cannot hold."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_nul(cls, told: Any) -> Any:
+        if _has_nul(told):
+            raise ValueError("there is a NUL character in it; leave it out")
+        return told
+
+
+def _has_nul(told: Any) -> bool:
+    if isinstance(told, str):
+        return "\0" in told
+    if isinstance(told, dict):
+        return any(_has_nul(part) for pair in told.items() for part in pair)
+    return isinstance(told, list | tuple) and any(_has_nul(part) for part in told)
 
 
 class Out(BaseModel):

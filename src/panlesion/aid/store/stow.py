@@ -17,7 +17,8 @@ from panlesion.aid.tables import User
 from panlesion.aid.vocabulary import StudySource
 from panlesion.data.publish import DiskFullError
 
-CANNOT_UNDERSTAND = 0xC000
+CANNOT_UNDERSTAND, DOES_NOT_MATCH = 0xC000, 0xA900
+DICOMWEB = "/dicomweb"
 DICOM_JSON = "application/dicom+json"
 
 
@@ -36,13 +37,18 @@ async def stow(
     Returns:
         200 when all were taken, 202 when some were, 409 when none was; 400, 413, 415 and 507 with the reason in words.
     """
-    upload = Upload(sessions=sessions, settings=settings, by=by, source=StudySource.STORE, wanted=Wanted(study_uid=study_uid))
     try:
         boundary = boundary_of(request.headers.get("content-type", ""), "multipart/related")
+    except RefusedError as error:
+        return JSONResponse({"detail": str(error)}, 415)
+    upload = Upload(sessions=sessions, settings=settings, by=by, source=StudySource.STORE, wanted=Wanted(study_uid=study_uid))
+    try:
         parts = Parts(boundary, begin=upload.begin, data=upload.data, end=upload.end)
         async for piece in request.stream():
             await run_in_threadpool(parts.feed, piece)
         parts.finish()
+        if not upload.results:
+            raise RefusedError("the request has no part that is an image: nothing was stored")
     except TooMuchError as error:
         return JSONResponse({"detail": str(error)}, 413)
     except (RefusedError, ClientDisconnect) as error:
@@ -51,20 +57,24 @@ async def stow(
         return JSONResponse({"detail": str(error)}, 507)
     finally:
         await run_in_threadpool(upload.drop)
-    return JSONResponse(answer(upload.results), _status(upload.results), media_type=DICOM_JSON)
+    return JSONResponse(answer(upload.results, study_uid), _status(upload.results), media_type=DICOM_JSON)
 
 
-def answer(results: list[Taken]) -> dict[str, Any]:
-    """PS3.18's account of a store request: what was referenced, and what failed with which reason."""
-    kept = [_reference(t) for t in results if t.outcome is not Outcome.REFUSED]
-    failed = [
-        _reference(t) | _us("00081197", CANNOT_UNDERSTAND) | _text(t.reason) for t in results if t.outcome is Outcome.REFUSED
-    ]
+def answer(results: list[Taken], study_uid: str | None = None) -> dict[str, Any]:
+    """PS3.18's account of a store request: what was referenced, and what failed with which reason, named or, unread, not."""
+    kept = [t for t in results if t.outcome is not Outcome.REFUSED]
+    failed = [t for t in results if t.outcome is Outcome.REFUSED]
+    studies = {t.told.study_uid for t in kept if t.told is not None} | ({study_uid} if study_uid is not None else set())
     told: dict[str, Any] = {}
-    if kept:
-        told["00081199"] = {"vr": "SQ", "Value": kept}
-    if failed:
-        told["00081198"] = {"vr": "SQ", "Value": failed}
+    if len(studies) == 1:
+        told["00081190"] = _url(f"{DICOMWEB}/studies/{studies.pop()}")
+    for tag, items in (
+        ("00081199", [_reference(t) | _retrieved(t) for t in kept]),
+        ("00081198", [_reference(t) | _reason(t) for t in failed if t.told is not None]),
+        ("0008119A", [_reason(t) for t in failed if t.told is None]),
+    ):
+        if items:
+            told[tag] = {"vr": "SQ", "Value": items}
     return told
 
 
@@ -84,9 +94,18 @@ def _reference(taken: Taken) -> dict[str, Any]:
     }
 
 
-def _us(tag: str, value: int) -> dict[str, Any]:
-    return {tag: {"vr": "US", "Value": [value]}}
+def _retrieved(taken: Taken) -> dict[str, Any]:
+    told = taken.told
+    if told is None:
+        return {}
+    return {"00081190": _url(f"{DICOMWEB}/studies/{told.study_uid}/series/{told.series_uid}/instances/{told.sop_uid}")}
 
 
-def _text(reason: str) -> dict[str, Any]:
-    return {"00000902": {"vr": "LO", "Value": [reason[:64]]}}
+def _reason(taken: Taken) -> dict[str, Any]:
+    """The standard has a number alone; the words stand where other archives put theirs, in ErrorComment."""
+    code = DOES_NOT_MATCH if taken.mismatch else CANNOT_UNDERSTAND
+    return {"00081197": {"vr": "US", "Value": [code]}, "00000902": {"vr": "LO", "Value": [taken.reason[:64]]}}
+
+
+def _url(url: str) -> dict[str, Any]:
+    return {"vr": "UR", "Value": [url]}

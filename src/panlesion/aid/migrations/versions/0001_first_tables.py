@@ -11,6 +11,29 @@ branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
 
+_REFUSAL = "the audit log is append only"
+
+
+def _make_append_only() -> None:
+    """The database itself refuses to change, remove or overwrite a line of the audit log."""
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(
+            f"CREATE FUNCTION audit_refuses() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION '{_REFUSAL}'; END $$"
+        )
+        op.execute(
+            "CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit "
+            "FOR EACH STATEMENT EXECUTE FUNCTION audit_refuses()"
+        )
+        return
+    for name, event in (("update", "UPDATE"), ("delete", "DELETE")):
+        op.execute(f"CREATE TRIGGER audit_no_{name} BEFORE {event} ON audit BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END")
+    # INSERT OR REPLACE removes a row without the trigger of deletions
+    op.execute(
+        "CREATE TRIGGER audit_no_replace BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE seq >= NEW.seq) "
+        f"BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END"
+    )
+
+
 def upgrade() -> None:  # one line per table and index
     """Make all tables."""
     op.create_table(
@@ -39,6 +62,21 @@ def upgrade() -> None:  # one line per table and index
     with op.batch_alter_table("audit", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_audit_action"), ["action"], unique=False)
         batch_op.create_index(batch_op.f("ix_audit_study_id"), ["study_id"], unique=False)
+
+    _make_append_only()
+
+    op.create_table(
+        "oidc_flows",
+        sa.Column("token_sha256", sa.String(length=64), nullable=False),
+        sa.Column("state_sha256", sa.String(length=64), nullable=False),
+        sa.Column("nonce", sa.String(length=64), nullable=False),
+        sa.Column("verifier", sa.String(length=128), nullable=False),
+        sa.Column("redirect_uri", sa.String(length=512), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("token_sha256"),
+    )
+    with op.batch_alter_table("oidc_flows", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_oidc_flows_created_at"), ["created_at"], unique=False)
 
     op.create_table(
         "nodes",
@@ -363,6 +401,12 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_audit_action"))
 
     op.drop_table("audit")
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION audit_refuses()")
+    with op.batch_alter_table("oidc_flows", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_oidc_flows_created_at"))
+
+    op.drop_table("oidc_flows")
     with op.batch_alter_table("attempts", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_attempts_key"))
         batch_op.drop_index(batch_op.f("ix_attempts_at"))

@@ -1,0 +1,1 @@
+"""Accounts: who there is, how they log in, and what slows guessing."""

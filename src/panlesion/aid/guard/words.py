@@ -1,0 +1,39 @@
+"""Errors that were foreseen, as `{"detail": "…"}` in words for a person."""
+
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+from panlesion.aid.deps import settings_of
+from panlesion.data.publish import DiskFullError
+from panlesion.errors import PanlesionError
+
+
+def speak_plainly(app: FastAPI) -> None:
+    """Give the app its words for bad input and for errors of ours."""
+    app.add_exception_handler(PanlesionError, _ours)
+    app.add_exception_handler(RequestValidationError, _invalid)
+
+
+def without_paths(words: str, data: Path) -> str:
+    """Words that tell nothing of where on the server things lie."""
+    for folder in sorted({str(data), str(data.resolve())}, key=len, reverse=True):
+        words = words.replace(folder.rstrip("/") + "/", "").replace(folder, "the data folder")
+    return words
+
+
+def _ours(request: Request, error: Exception) -> JSONResponse:
+    status = 507 if isinstance(error, DiskFullError) else 422
+    return JSONResponse({"detail": without_paths(str(error), settings_of(request).data)}, status)
+
+
+def _invalid(_request: Request, error: Exception) -> JSONResponse:
+    """Which field and what rule; never the value: it may be a password."""
+    assert isinstance(error, RequestValidationError)
+    told = [
+        f"{'.'.join(str(part) for part in problem['loc'][1:]) or problem['loc'][0]}: {problem['msg']}"
+        for problem in error.errors()[:10]
+    ]
+    return JSONResponse({"detail": "; ".join(told)}, 422)
