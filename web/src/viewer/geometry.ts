@@ -100,3 +100,10 @@ export function letter(direction: V3): string {
   for (const axis of [1, 2]) if (Math.abs(direction[axis]!) > Math.abs(direction[best]!)) best = axis;
   return letters[best]![direction[best]! > 0 ? 0 : 1]!;
 }
+
+/** The index step that leads away from the head, to the back, and to the patient's left. */
+export function onward(frame: Frame, name: PlaneName): 1 | -1 {
+  const plane = frame.planes[name];
+  const along = dot(frame.columns[plane.axis], plane.normal) > 0 ? 1 : -1;
+  return name === "coronal" ? (-along as 1 | -1) : (along as 1 | -1);
+}
