@@ -11,6 +11,7 @@ import argparse
 import gzip
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
@@ -49,7 +50,8 @@ RADII_MM = (7.5, 10.0, 15.0, 20.0, 30.0)
 def ball(labels: np.ndarray, at: tuple[int, ...], radius_mm: float, value: int) -> None:
     reach = [int(np.ceil(radius_mm / mm)) for mm in SPACING_MM]
     part = tuple(slice(max(0, c - r), c + r + 1) for c, r in zip(at, reach, strict=True))
-    offset = [((np.arange(s.start, min(s.stop, n)) - c) * mm) ** 2 for s, n, c, mm in zip(part, labels.shape, at, SPACING_MM)]
+    sides = zip(part, labels.shape, at, SPACING_MM, strict=True)
+    offset = [((np.arange(s.start, min(s.stop, n)) - c) * mm) ** 2 for s, n, c, mm in sides]
     labels[part][np.add.outer(np.add.outer(offset[0], offset[1]), offset[2]) <= radius_mm**2] = value
 
 
@@ -88,7 +90,8 @@ def made(folder: Path, shape: tuple[int, int, int]) -> tuple[TestClient, str, np
     )  # fmt: skip
     write_findings(results / FINDINGS_FILE, findings)
     with app.state.sessions.begin() as session:
-        session.add(User(name="reader", display_name="Reader", role=Role.READER, password_hash=hash_password("a long password")))
+        secret = hash_password("a long password")
+        session.add(User(name="reader", display_name="Reader", role=Role.READER, password_hash=secret))
         study = Study(id=study_id, study_uid="1.2.3", state=StudyState.READY, source=StudySource.UPLOAD, primary_series="1.2.4")
         session.add(study)
         session.flush()
@@ -99,10 +102,11 @@ def made(folder: Path, shape: tuple[int, int, int]) -> tuple[TestClient, str, np
     client = TestClient(app, base_url="http://127.0.0.1")
     answer = client.post("/api/login", json={"name": "reader", "password": "a long password"})
     client.headers[CSRF_HEADER] = answer.json()["csrf"]
-    return client, f"/api/studies/{study_id}", labels, Volume(hu=np.load(results / CT_FILE, mmap_mode="r").T, grid=grid), middles
+    ct = Volume(hu=np.load(results / CT_FILE, mmap_mode="r").T, grid=grid)
+    return client, f"/api/studies/{study_id}", labels, ct, middles
 
 
-def timed(name: str, run, repeat: int) -> None:
+def timed(name: str, run: Callable[[], object], repeat: int) -> None:
     took = []
     for _ in range(repeat):
         begun = time.perf_counter()

@@ -117,7 +117,8 @@ def main() -> None:
                     flush=True,
                 )
     print(
-        f"\n{len(seconds)} lesions, {spacing} mm; type right {right}; seconds median {np.median(seconds):.2f}, max {max(seconds):.2f}"
+        f"\n{len(seconds)} lesions, {spacing} mm; type right {right}; "
+        f"seconds median {np.median(seconds):.2f}, max {max(seconds):.2f}"
     )
     for name, some in scores.items():
         low, middle, high = np.percentile(some, [25, 50, 75])

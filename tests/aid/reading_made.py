@@ -1,7 +1,11 @@
 """A server with an analysed study: a DICOM series on disk, what the analysis left of it, and its reading begun."""
 
+import atexit
 import gzip
+import shutil
+import tempfile
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -122,12 +126,28 @@ def organs_of(ct: DicomCT) -> LabelMap:
     return LabelMap(labels=labels, grid=ct.volume.grid)
 
 
-def read_study(folder: Path, **settings: object) -> Read:
-    """A server with one analysed study of three findings."""
-    served = serve(folder, **settings)
-    study_id, ct = add_study(served)
-    results = analysed(served, study_id, ct, made_findings(), lesion_mask(ct))
-    return Read(served=served, study_id=study_id, ct=ct, results=results)
+_CLIENTS: dict[Role, Any] = {}
+
+
+@cache
+def shared() -> Served:
+    """One server for all tests that do not need their own: migrations and passwords take longer than tests do."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return serve(folder)
+
+
+def read_study(served: Served | None = None) -> Read:
+    """An analysed study of three findings, of a patient of its own."""
+    mine = shared() if served is None else served
+    study_id, ct = add_study(mine, patient_id=uuid4().hex)
+    results = analysed(mine, study_id, ct, made_findings(), lesion_mask(ct))
+    return Read(served=mine, study_id=study_id, ct=ct, results=results, clients=_CLIENTS if served is None else {})
+
+
+def read_of(study_id: UUID, ct: DicomCT, results: Path | None = None) -> Read:
+    """A study of the shared server."""
+    return Read(served=shared(), study_id=study_id, ct=ct, results=results or Path(), clients=_CLIENTS)
 
 
 def row(read: Read) -> Reading:

@@ -1,144 +1,191 @@
-"""From what a network says around a click or in a box to one outline; and, where it says nothing, from the densities there."""
+"""One outline for a click or a box, chosen among many that the network and the densities there give.
 
+The network alone is not enough: who clicks says that there is a lesion, also where a network marks none, or another one beside
+it. So outlines are made at falling probabilities of the network and at narrowing ranges of HU around the click's, and the one
+is taken that looks most like a lesion's: with an edge in the image all around it, compact, large, and more probable inside
+than around. All numbers here are ours, chosen on drawn lesions (docs/why/aid_reading.md).
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from panlesion.aid.vocabulary import ProposalWay
-from panlesion.ct.volume import Box, Index3, Vector3, Volume
-from panlesion.measure.detection import NEIGHBOURS, components
-from panlesion.measure.touching import lobes
+from panlesion.ct.volume import Box, Index3, Vector3
+from panlesion.measure.detection import NEIGHBOURS
 
 SURE = 0.5
-FAINT = (0.35, 0.25, 0.15, 0.1, 0.05, 0.02)
-"""Probabilities below which the network marks nothing by itself, tried one after another; ours, as all numbers here."""
-NEAR_MM, NEAR_FAINT_MM = 10.0, 5.0
-"""How far from the click an outline may lie: where the network is sure, and where it is not."""
-MOST_FAINT_MM = 80.0
-"""A faint part longer than this is no lesion but an organ."""
-REACH_MM = 20.0
-"""Growing by density stays in a ball of this radius around the click."""
-SEED_MM, SMOOTH_MM = 2.5, 1.0
-TOLERANCES_HU = (300.0, 200.0, 150.0, 100.0, 80.0, 60.0, 50.0, 40.0, 30.0, 25.0, 20.0, 15.0, 10.0)
-MOST_LEAK = 0.02
-"""Of the ball's surface that an outline may touch before it counts as spilling over."""
+LEVELS = (SURE, 0.35, 0.25, 0.15, 0.1, 0.05, 0.02)
+"""Probabilities; below the first the network marks nothing by itself."""
+NEAR_MM = 3.0
+"""How far from a click a part may lie that is meant by it: about a voxel of the network."""
+REACH_MM = 40.0
+"""Growing by density stays in a ball of this radius."""
+RANGES_HU = {
+    1.0: (250.0, 130.0, 80.0, 65.0, 50.0, 40.0, 32.0, 25.0, 16.0, 12.0),
+    1.8: (100.0, 40.0, 25.0, 16.0, 12.0),
+}
+"""Half widths of the ranges of HU tried, by how much the image is smoothed before, in mm."""
+SEED_MM, EDGE_MM, AROUND_MM = 2.5, 1.2, 2.0
+THREAD_MM = 1.5
+"""What hangs on an outline by something thinner than twice this is cut off."""
+MOST_LEAK = 0.01
+"""Of a grown outline may touch the ball's surface; beyond, it has spilled over."""
+LEAST_ML = 0.06
+"""Smaller outlines are only taken where there is no other: noise has them everywhere."""
 
 Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Chosen:
-    """A part (I, J, K) of where the network looked, and the probability from which on its voxels belong to it."""
+class Patch:
+    """A part of a CT around what was pointed at: HU and the network's probability of a lesion, (I, J, K).
+
+    `at` is the click, or the middle of the box; `inside` where the outline must stay, None for a click.
+    """
+
+    hu: NDArray[np.float32]
+    probability: NDArray[np.float32]
+    spacing_mm: Vector3
+    at: Index3
+    inside: Mask | None = None
+
+    @cached_property
+    def away_mm(self) -> NDArray[np.float64]:
+        """How far every voxel is from the click."""
+        sides = zip(self.hu.shape, self.at, self.spacing_mm, strict=True)
+        i, j, k = (((np.arange(n) - c) * mm) ** 2 for n, c, mm in sides)
+        return np.sqrt(i[:, None, None] + j[:, None] + k)
+
+    @cached_property
+    def edges(self) -> NDArray[np.float32]:
+        """How steep the image is, in HU a voxel."""
+        steep: NDArray[np.float32] = ndimage.gaussian_gradient_magnitude(self.hu, EDGE_MM / np.asarray(self.spacing_mm))
+        return steep
+
+    @property
+    def voxel_ml(self) -> float:
+        return float(np.prod(self.spacing_mm)) / 1000.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Outline:
+    """A mask (I, J, K) of a patch, how it was found, and how much it looks like a lesion's outline."""
 
     mask: Mask
-    least: float
     way: ProposalWay
+    score: float
 
 
-def at_point(probability: NDArray[np.float32], point: Index3, spacing_mm: Vector3) -> Chosen | None:
-    """The part of a probability map (I, J, K) that a click means, the surest first; None where there is none near."""
-    for least in (SURE, *FAINT):
-        way = ProposalWay.NETWORK if least == SURE else ProposalWay.FAINT
-        found = _nearest_part(probability >= least, point, spacing_mm, NEAR_MM if least == SURE else NEAR_FAINT_MM)
-        if found is None:
-            continue
-        found = _lobe_at(found, point, spacing_mm)
-        if least < SURE and max(np.array(Box.of(found).shape) * spacing_mm) > MOST_FAINT_MM:
-            return None  # lower still there is only more of it
-        return Chosen(mask=found, least=least, way=way)
-    return None
+def best_outline(patch: Patch) -> Outline:
+    """The outline that looks most like a lesion's; it has at least the voxel that was pointed at."""
+    found = [Outline(mask=mask, way=way, score=score_of(patch, mask)) for mask, way in _outlines(patch) if mask.any()]
+    large = [one for one in found if np.count_nonzero(one.mask) * patch.voxel_ml >= LEAST_ML]
+    if found:
+        return max(large or found, key=lambda one: one.score)
+    mask = np.zeros(patch.hu.shape, dtype=bool)
+    mask[patch.at] = True
+    return Outline(mask=mask, way=ProposalWay.DENSITY, score=0.0)
 
 
-def _nearest_part(marked: Mask, point: Index3, spacing_mm: Vector3, within_mm: float) -> Mask | None:
-    where = np.argwhere(marked)
-    if not len(where):
+def _outlines(patch: Patch) -> Iterator[tuple[Mask, ProposalWay]]:
+    for least in LEVELS:
+        part = _marked(patch, least)
+        if part is not None and not _leaks(patch, part):
+            yield part, ProposalWay.NETWORK if least == SURE else ProposalWay.FAINT
+    for smooth_mm, widths in RANGES_HU.items():
+        hu = ndimage.gaussian_filter(patch.hu, smooth_mm / np.asarray(patch.spacing_mm))
+        allowed = patch.away_mm <= REACH_MM if patch.inside is None else patch.inside
+        middle = float(np.median(hu[allowed & (patch.away_mm <= max(SEED_MM, *patch.spacing_mm))]))
+        for width in widths:
+            grown = _grown(patch, allowed & (np.abs(hu - middle) <= width))
+            if grown is not None and not _leaks(patch, grown):
+                yield grown, ProposalWay.DENSITY
+
+
+def _marked(patch: Patch, least: float) -> Mask | None:
+    """The part that the network marks from a probability on at the click, or in the box; None where it marks none."""
+    marked = patch.probability >= least
+    if patch.inside is not None:
+        marked &= patch.inside
+    labels, count = ndimage.label(marked, NEIGHBOURS)
+    if not count:
         return None
-    away = np.linalg.norm((where - point) * np.asarray(spacing_mm), axis=1)
-    nearest = int(away.argmin())
-    if away[nearest] > within_mm:
-        return None
-    labels, _ = components(marked)
-    part: Mask = labels == labels[tuple(where[nearest])]
-    return part
-
-
-def _lobe_at(part: Mask, point: Index3, spacing_mm: Vector3) -> Mask:
-    """Of a part with a neck the lobe that is nearest."""
-    labels, count = lobes(part, spacing_mm)
-    if count < 2:
+    if patch.inside is not None:
+        part: Mask = labels == 1 + int(np.bincount(labels.ravel())[1:].argmax())
         return part
-    where = np.argwhere(labels > 0)
-    away = np.linalg.norm((where - point) * np.asarray(spacing_mm), axis=1)
-    lobe: Mask = labels == labels[tuple(where[int(away.argmin())])]
-    return lobe
+    away = np.where(marked, patch.away_mm, np.inf)
+    nearest = np.unravel_index(int(away.argmin()), away.shape)
+    return labels == labels[nearest] if away[nearest] <= NEAR_MM else None
 
 
-def in_box(probability: NDArray[np.float32], inside: Mask) -> Chosen | None:
-    """What of a probability map lies in a box: all that the network is sure of, else the best part of it.
-
-    The best part reaches from its most probable voxel down to half of that.
-    """
-    held = np.where(inside, probability, 0.0)
-    if bool((held >= SURE).any()):
-        return Chosen(mask=held >= SURE, least=SURE, way=ProposalWay.NETWORK)
-    best = float(held.max(initial=0.0))
-    if best < FAINT[-1]:
-        return None
-    labels, _ = components(held >= best / 2)
-    part: Mask = labels == labels[np.unravel_index(int(held.argmax()), held.shape)]
-    return Chosen(mask=part, least=best / 2, way=ProposalWay.FAINT)
-
-
-def by_density(ct: Volume, point: Index3, reach_mm: float = REACH_MM, inside: Mask | None = None) -> tuple[Box, Mask]:
-    """What hangs together with a point and is about as dense, within a ball: the box it lies in, on the grid, and its mask.
-
-    The widest range of HU that does not spill over is taken; where all do, the narrowest. It has at least the point itself.
-
-    Args:
-        ct: Around the point at least as far as the ball reaches.
-        point: On the CT's grid.
-        reach_mm: Radius of the ball.
-        inside: (I, J, K) on the CT's grid, where it must stay besides.
-    """
-    spacing = np.asarray(ct.grid.spacing_mm)
-    i, j, k = np.ceil(reach_mm / spacing).astype(int).tolist()
-    box = Box(start=point, stop=(point[0] + 1, point[1] + 1, point[2] + 1)).grown((i, j, k)).clipped(ct.grid.shape)
-    at = tuple(np.array(point) - box.start)
-    offset = [(np.arange(n) - c) * mm for n, c, mm in zip(box.shape, at, spacing.tolist(), strict=True)]
-    away = np.sqrt(sum(one**2 for one in np.meshgrid(*offset, indexing="ij")))
-    allowed: Mask = away <= reach_mm
-    if inside is not None:
-        allowed &= inside[box.slices]
-    hu = ndimage.gaussian_filter(ct.hu[box.slices].astype(np.float32), SMOOTH_MM / spacing)
-    seed = float(np.median(hu[(away <= SEED_MM) & allowed])) if allowed[at] else float(hu[at])
-    edge = allowed & ~ndimage.binary_erosion(allowed)
-    grown = np.zeros(box.shape, dtype=bool)
-    for tolerance in TOLERANCES_HU:
-        grown = _grown(allowed & (np.abs(hu - seed) <= tolerance), at)
-        if np.count_nonzero(grown & edge) <= MOST_LEAK * np.count_nonzero(edge):
-            break
-    grown[at] = True
-    return box, ndimage.binary_fill_holes(grown).astype(bool)
-
-
-def _grown(alike: Mask, at: tuple[int, ...]) -> Mask:
-    """The part of a point, without what hangs on it by a thread."""
+def _grown(patch: Patch, alike: Mask) -> Mask | None:
+    """What hangs together with the click, holes filled, without what hangs on it by a thread."""
     labels, _ = ndimage.label(alike)
-    if not labels[at]:
-        return np.zeros(alike.shape, dtype=bool)
-    part = labels == labels[at]
-    opened, _ = ndimage.label(ndimage.binary_opening(part, NEIGHBOURS))
-    if not opened[at]:
-        return part
-    core: Mask = opened == opened[at]
-    return core
+    if not labels[patch.at]:
+        return None
+    whole = labels == labels[patch.at]
+    box = Box.of(whole).grown(1).clipped(whole.shape)
+    part, away = whole[box.slices], patch.away_mm[box.slices]
+    cores, count = ndimage.label(ndimage.binary_erosion(part, _ball(THREAD_MM, patch.spacing_mm)))
+    if count:
+        near = np.where(cores > 0, away, np.inf)
+        nearest = np.unravel_index(int(near.argmin()), near.shape)
+        if near[nearest] <= 2 * THREAD_MM + NEAR_MM:
+            back = _ball(THREAD_MM + min(patch.spacing_mm) / 2, patch.spacing_mm)
+            part = part & ndimage.binary_dilation(cores == cores[nearest], back)
+    grown = np.zeros(whole.shape, dtype=bool)
+    grown[box.slices] = ndimage.binary_fill_holes(part)
+    return grown
+
+
+def _ball(radius_mm: float, spacing_mm: Vector3) -> Mask:
+    """The voxels within a radius of a voxel, around it."""
+    i, j, k = ((np.arange(-(n := int(radius_mm / mm)), n + 1) * mm) ** 2 for mm in spacing_mm)
+    ball: Mask = i[:, None, None] + j[:, None] + k <= radius_mm**2
+    return ball
+
+
+def _leaks(patch: Patch, grown: Mask) -> bool:
+    """Whether an outline around a click has spilled over; in a box it cannot."""
+    if patch.inside is not None:
+        return False
+    outer = patch.away_mm[grown] >= 0.95 * REACH_MM
+    return float(outer.mean()) > MOST_LEAK
+
+
+def score_of(patch: Patch, mask: Mask) -> float:
+    """How much a mask looks like a lesion's outline: edge, compactness, size, and how the network tells inside from around.
+
+    In a box, how far it reaches along the box's sides counts too.
+    """
+    steps = [max(1, round(AROUND_MM / mm)) for mm in patch.spacing_mm]
+    box = Box.of(mask).grown((steps[0] + 1, steps[1] + 1, steps[2] + 1)).clipped(mask.shape)
+    part, probability = mask[box.slices], patch.probability[box.slices]
+    border = part & ~ndimage.binary_erosion(part)
+    around = ndimage.maximum_filter(part, [2 * n + 1 for n in steps]) & ~part
+    volume_ml, voxel_mm = float(np.count_nonzero(part)) * patch.voxel_ml, (1000.0 * patch.voxel_ml) ** (1 / 3)
+    surface_mm2 = np.count_nonzero(border) * voxel_mm**2
+    compact = min(1.5, np.pi ** (1 / 3) * (6000.0 * volume_ml) ** (2 / 3) / surface_mm2)
+    tells = float(probability[part].mean()) - (float(probability[around].mean()) if around.any() else 0.0)
+    score = float(patch.edges[box.slices][border].mean()) * compact**1.5 * volume_ml**0.3 * (0.6 + tells)
+    return score if patch.inside is None else score * _filling(mask, patch.inside)
+
+
+def _filling(mask: Mask, inside: Mask) -> float:
+    """How much of a box's sides a mask spans, squared; less if it runs along the box's faces, as what spills over does."""
+    spans = np.array(Box.of(mask).shape) / np.array(Box.of(inside).shape)
+    faces = inside & ~ndimage.binary_erosion(inside)
+    return float(np.prod(spans) ** (2 / 3)) * (1.0 - np.count_nonzero(mask & faces) / np.count_nonzero(faces))
 
 
 def runs_of(mask: Mask) -> list[int]:
     """Alternating lengths of 0 and 1, beginning with 0, in the order i fastest, then j, then k."""
     flat = mask.ravel(order="F")
     turns = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    lengths = np.diff(np.concatenate([[0], turns, [len(flat)]])).tolist()
+    lengths: list[int] = np.diff(np.concatenate([[0], turns, [len(flat)]])).tolist()
     return [0, *lengths] if len(flat) and flat[0] else lengths

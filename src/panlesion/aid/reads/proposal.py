@@ -7,26 +7,27 @@ from functools import lru_cache
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor
 
 from panlesion.aid.db import Sessions
 from panlesion.aid.jobs.runner import Outcome, Progress
 from panlesion.aid.reads.asking import asked_by, region_of
-from panlesion.aid.reads.outline import Chosen, Mask, at_point, by_density, in_box, runs_of
+from panlesion.aid.reads.outline import Mask, Patch, best_outline, runs_of
 from panlesion.aid.reads.save import scan_of
 from panlesion.aid.schemas.reading import ProposalOut, ProposeIn
 from panlesion.aid.settings import Settings
 from panlesion.aid.tables import Job, Reading, Study
-from panlesion.aid.vocabulary import ProposalWay
-from panlesion.ct.standardise import share_on, standardise
-from panlesion.ct.volume import Box, Grid, Volume
+from panlesion.ct.standardise import resampled_to, restore, share_on, standardise
+from panlesion.ct.volume import Box, Grid, Index3, LabelMap, Volume
 from panlesion.errors import ReadError
+from panlesion.lesion.taxonomy import TYPES, LesionType
 from panlesion.nets.candidates import candidate_probabilities
 from panlesion.nets.checkpoint import load_model
-from panlesion.nets.classes import LESIONS, OTHER_MASS
+from panlesion.nets.classes import ANATOMY, LESIONS, OTHER_MASS
 from panlesion.nets.engines import choose_engine
 from panlesion.nets.model import Model
-from panlesion.nets.restore import Restorer, restore_parts
+from panlesion.nets.restore import Restorer
 from panlesion.nets.sliding import Engine, stream_logits
 
 WINDOWS = 1.5
@@ -52,6 +53,12 @@ def run_proposal(sessions: Sessions, settings: Settings, job: Job, progress: Pro
     progress(0.1, "looking")
     looker = looker_of(settings.checkpoint, str(settings.data / "cache" / "engines"))
     return Outcome(answer=proposed(looker, ct, asked).model_dump(mode="json"))
+
+
+PATCH_MM, BESIDE_MM = 45.0, 6.0
+"""How far around a click, and around a box, outlines are made."""
+LEAST_MM = 1.25
+"""Outlines are made on voxels no finer than this, and put on the CT's own grid afterwards."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -120,7 +127,7 @@ def _around(region: Box, grid: Grid, model: Model) -> Box:
 
 
 def proposed(looker: Looker, ct: Volume, told: ProposeIn) -> ProposalOut:
-    """The lesion at a point or in a box of a CT; where the network marks none, what looks like one by its density.
+    """The lesion at a point or in a box of a CT, outlined by what the network and the densities there tell.
 
     Raises:
         NotInScanError: The point or box is not in the scan, or not exactly one of them is told.
@@ -129,21 +136,17 @@ def proposed(looker: Looker, ct: Volume, told: ProposeIn) -> ProposalOut:
     region = region_of(told, ct.grid.shape)
     seen = look_at(looker, ct, region)
     held = region.shifted((-seen.box.start[0], -seen.box.start[1], -seen.box.start[2]))
-    if told.point_ijk is not None:
-        centre = np.rint(seen.standard.grid.to_ijk(seen.ct.grid.to_xyz(held.start))).astype(int)
-        i, j, k = centre.clip(0, np.array(seen.standard.grid.shape) - 1).tolist()
-        chosen = at_point(seen.probability, (i, j, k), seen.standard.grid.spacing_mm)
-    else:
-        chosen = in_box(seen.probability, _on_standard(held, seen))
-    mask = None if chosen is None else _restored(looker.model, seen, chosen, held if told.box_ijk is not None else None)
-    if chosen is None or mask is None or not mask.any():
-        mask, way = _dense(seen, held, told), ProposalWay.DENSITY
-    else:
-        way = chosen.way
+    near = _worked_on(seen.ct.grid, held, PATCH_MM if told.point_ijk is not None else BESIDE_MM)
+    outline = best_outline(_patch(looker.model, seen, near, held, boxed=told.box_ijk is not None))
+    mask = restore(LabelMap(labels=outline.mask.astype(np.uint8), grid=near), seen.ct.grid).labels > 0
+    if told.box_ijk is not None:
+        mask &= _filled(held, mask.shape)
+    if not mask.any():
+        mask[_middle(held)] = True
     type_, probability = _said(looker.model, seen, mask)
     inner = Box.of(mask)
     return ProposalOut(
-        way=way,
+        way=outline.way,
         start_ijk=inner.shifted(seen.box.start).start,
         shape=inner.shape,
         runs=runs_of(mask[inner.slices]),
@@ -153,49 +156,74 @@ def proposed(looker: Looker, ct: Volume, told: ProposeIn) -> ProposalOut:
     )
 
 
-def _on_standard(held: Box, seen: Seen) -> Mask:
-    """Which voxels of the network's grid lie in a box of the CT's; at least the one in its middle."""
-    inside = np.zeros(seen.ct.grid.shape, dtype=bool)
-    inside[held.slices] = True
-    share = share_on(inside, seen.ct.grid, seen.standard.grid)
-    return share >= min(0.5, float(share.max()))
+def _worked_on(grid: Grid, held: Box, margin_mm: float) -> Grid:
+    """The part of a grid around what was pointed at, with voxels no finer than `LEAST_MM`."""
+    margin = [int(np.ceil(margin_mm / mm)) for mm in grid.spacing_mm]
+    part = grid.crop(held.grown((margin[0], margin[1], margin[2])).clipped(grid.shape))
+    steps = np.maximum(1.0, LEAST_MM / np.array(part.spacing_mm))
+    affine = part.affine.copy()
+    affine[:3, :3] = part.affine[:3, :3] * steps
+    # the first voxels' outer faces stay where they are
+    affine[:3, 3] = part.to_xyz((steps - 1) / 2)
+    i, j, k = np.maximum(1, np.ceil(np.array(part.shape) / steps)).astype(int).tolist()
+    return Grid(shape=(i, j, k), affine=affine)
 
 
-def _restored(model: Model, seen: Seen, chosen: Chosen, within: Box | None) -> Mask:
-    """The chosen part on the CT's own grid, with borders where the interpolated logits have them."""
-    restorer = Restorer(model.classes, seen.standard.grid, seen.ct.grid)
+def _patch(model: Model, seen: Seen, near: Grid, held: Box, *, boxed: bool) -> Patch:
+    """What outlines are made on: HU and the network's probability on a grid; the box, where one was drawn."""
+    restorer = Restorer(model.classes, seen.standard.grid, near)
     restorer.add(0, seen.logits)
     assert restorer.probability is not None
-    marked = restorer.probability >= chosen.least
-    mask: Mask = restore_parts(chosen.mask.astype(np.int32), seen.standard.grid, marked, seen.ct.grid) == 1
-    if within is not None:
-        kept = np.zeros_like(mask)
-        kept[within.slices] = mask[within.slices]
-        mask = kept
-    return mask
+    hu = resampled_to(seen.ct, near).hu.astype(np.float32)
+    inside = None
+    if boxed:
+        share = share_on(_filled(held, seen.ct.grid.shape), seen.ct.grid, near)
+        inside = share >= min(0.5, float(share.max()))
+    at = np.rint(near.to_ijk(seen.ct.grid.to_xyz(_middle(held)))).astype(int).clip(0, np.array(near.shape) - 1).tolist()
+    return Patch(
+        hu=hu,
+        probability=restorer.probability.astype(np.float32),
+        spacing_mm=near.spacing_mm,
+        at=(at[0], at[1], at[2]),
+        inside=inside,
+    )
 
 
-def _dense(seen: Seen, held: Box, told: ProposeIn) -> Mask:
-    """An outline by density: around a point, or around the middle of a box and within it."""
-    i, j, k = ((a + b - 1) // 2 for a, b in zip(held.start, held.stop, strict=True))
-    inside, reach_mm = None, 20.0
-    if told.box_ijk is not None:
-        inside = np.zeros(seen.ct.grid.shape, dtype=bool)
-        inside[held.slices] = True
-    box, part = by_density(seen.ct, (i, j, k), reach_mm, inside)
-    mask = np.zeros(seen.ct.grid.shape, dtype=bool)
-    mask[box.slices] = part
-    return mask
+def _middle(box: Box) -> Index3:
+    i, j, k = ((a + b - 1) // 2 for a, b in zip(box.start, box.stop, strict=True))
+    return (i, j, k)
+
+
+def _filled(box: Box, shape: tuple[int, ...]) -> Mask:
+    inside = np.zeros(shape, dtype=bool)
+    inside[box.slices] = True
+    return inside
 
 
 def _said(model: Model, seen: Seen, mask: Mask) -> tuple[str, float]:
-    """Which type the network finds most probable in an outline, and how probable a lesion of any type."""
+    """Which type the network finds most probable in an outline, of those that live where it is, and how probable a lesion."""
     share = share_on(mask, seen.ct.grid, seen.standard.grid)
-    part = share >= min(0.5, float(share.max()))
-    voxels = torch.from_numpy(part)
-    mine = seen.logits[model.classes.channels(LESIONS)][:, voxels].softmax(0)
-    names = model.classes.group(LESIONS).classes
-    type_ = names[1 + int(mine[1:].sum(1).argmax())] if len(names) > 1 else OTHER_MASS
+    part: Mask = share >= min(0.5, float(share.max()))
+    mine = seen.logits[model.classes.channels(LESIONS)][:, torch.from_numpy(part)].softmax(0)
+    names, mean = model.classes.group(LESIONS).classes, mine.mean(1)
+    organ = _organ(model, seen, part)
+    living = [n for n, name in enumerate(names) if n and _lives_in(name, organ)]
+    type_ = names[max(living, key=lambda n: float(mean[n]))] if living else OTHER_MASS
     sure = candidate_probabilities(model, seen.standard, part.astype(np.int32))
-    mean = float(1 - mine[0].mean())
-    return type_, float(sure[0]) if sure is not None and sure[0] > 0 else mean
+    return type_, float(sure[0]) if sure is not None and sure[0] > 0 else float(1 - mean[0])
+
+
+def _organ(model: Model, seen: Seen, part: Mask) -> str:
+    """The anatomy class that most of an outline and its surroundings are, the background left out; empty without any."""
+    if not any(group.name == ANATOMY for group in model.classes.groups):
+        return ""
+    around = ndimage.binary_dilation(part, iterations=2)
+    classes = seen.logits[model.classes.channels(ANATOMY)][:, torch.from_numpy(around)].max(0).indices
+    counts = torch.bincount(classes, minlength=len(model.classes.group(ANATOMY).classes))
+    counts[0] = 0
+    return model.classes.group(ANATOMY).classes[int(counts.argmax())] if int(counts.sum()) else ""
+
+
+def _lives_in(type_: str, organ: str) -> bool:
+    """Whether lesions of a class may be in an organ; a class that is no type of ours may be anywhere."""
+    return type_ not in set(LesionType) or not organ or TYPES[LesionType(type_)].system.value.lower() == organ

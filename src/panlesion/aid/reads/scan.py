@@ -109,7 +109,7 @@ def _mapped(path: Path, grid: Grid) -> NDArray[np.int16] | None:
     """Voxels (I, J, K) of a kept file; None where it is missing or not whole."""
     try:
         kept = cast(NDArray[np.int16], np.load(path, mmap_mode="r", allow_pickle=False))
-    except (OSError, ValueError):
+    except (OSError, ValueError, EOFError):
         return None
     if kept.dtype != np.int16 or kept.shape != grid.shape[::-1]:
         return None

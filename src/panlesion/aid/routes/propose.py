@@ -35,7 +35,7 @@ async def propose(
         raise HTTPException(HTTPStatus.CONFLICT, "the reading is signed and does not change any more")
 
     def begin() -> UUID:
-        with telling():
+        with telling(settings):
             asking.region_of(told, grid_of(results_folder(settings, reading)).shape)
         job_id = asking.ask(session, study.id, user.id, told)
         # nothing is held while we wait

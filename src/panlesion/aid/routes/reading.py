@@ -21,6 +21,7 @@ from panlesion.aid.reads.versions import SignedError, VersionConflictError
 from panlesion.aid.reads.view import reading_out
 from panlesion.aid.schemas.reading import ChangesIn, ChoicesOut, ConflictOut, PriorIn, ReadingOut
 from panlesion.aid.schemas.studies import StudyRow
+from panlesion.aid.settings import Settings
 from panlesion.aid.tables import Reading, Study, now
 from panlesion.aid.vocabulary import Action, ReadingState, StudyState
 from panlesion.ct.organs import V1_NAMES
@@ -76,20 +77,24 @@ async def body_of(request: Request) -> bytes:
 
 
 @contextmanager
-def telling() -> Iterator[None]:
-    """Errors of a reading as HTTP's; a conflict of versions is left to its route."""
+def telling(settings: Settings) -> Iterator[None]:
+    """Errors of a reading as HTTP's, without the server's paths; a conflict of versions is left to its route."""
+
+    def words(error: PanlesionError) -> str:
+        return str(error).replace(f"{settings.data}/", "")
+
     try:
         yield
     except VersionConflictError:
         raise
     except SignedError as error:
-        raise HTTPException(HTTPStatus.CONFLICT, str(error)) from error
+        raise HTTPException(HTTPStatus.CONFLICT, words(error)) from error
     except DiskFullError as error:
         raise HTTPException(HTTPStatus.INSUFFICIENT_STORAGE, "the server's disk is full; tell whoever keeps it") from error
     except ReadError as error:
-        raise HTTPException(HTTPStatus.CONFLICT, str(error)) from error
+        raise HTTPException(HTTPStatus.CONFLICT, words(error)) from error
     except PanlesionError as error:
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from error
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, words(error)) from error
 
 
 def conflict(session: Session, error: VersionConflictError) -> JSONResponse:
@@ -112,7 +117,7 @@ def ai_findings(reading: ReadingDep, settings: SettingsDep) -> FileResponse:
 @router.get("/studies/{study_id}/reading")
 def read(study: StudyDep, reading: ReadingDep, user: ViewerDep, session: SessionDep, settings: SettingsDep) -> ReadingOut:
     """The document as it is now."""
-    with telling():
+    with telling(settings):
         return reading_out(session, settings, study, reading, user)
 
 
@@ -126,7 +131,7 @@ def begin(study: StudyDep, user: ReaderDep, session: SessionDep, settings: Setti
             HTTPStatus.CONFLICT, f"this study is {study.state}; only after a failed analysis is one begun by hand"
         )
     try:
-        with telling():
+        with telling(settings):
             reading = begin_by_hand(session, settings, study, user)
             return reading_out(session, settings, study, reading, user)
     except HTTPException as error:
@@ -147,7 +152,7 @@ def change(
 ) -> ReadingOut | JSONResponse:
     """Change the document: all changes or none, if nobody was faster."""
     try:
-        with telling():
+        with telling(settings):
             change_document(session, settings, study, reading, version, told.changes, user)
             return reading_out(session, settings, study, reading, user)
     except VersionConflictError as error:
@@ -167,7 +172,7 @@ def mask(
         raise HTTPException(HTTPStatus.NOT_FOUND, "the mask is not there; restore the data folder")
     # the AI's own changes only when the study is analysed anew, and then its file does
     tag = f'"{reading.version}"' if not original else f'"{kept.rpartition("-")[2].removesuffix(".gz")}"'
-    with telling():
+    with telling(settings):
         shape = grid_of(results_folder(settings, reading)).shape
     headers = {"ETag": tag, "Cache-Control": "private, no-cache", "X-Shape": ",".join(map(str, shape))}
     if if_none_match is not None and tag in [one.strip().removeprefix("W/") for one in if_none_match.split(",")]:
@@ -197,7 +202,7 @@ def paint(
 ) -> ReadingOut | JSONResponse:
     """Replace planes of the mask; what changed is measured anew."""
     try:
-        with telling():
+        with telling(settings):
             save_planes(session, settings, study, reading, version, (first_k, last_k, body), user)
             return reading_out(session, settings, study, reading, user)
     except VersionConflictError as error:
@@ -225,7 +230,7 @@ def choose_prior(
             )
     study.prior_id, study.changed_at = told.study_id, now()
     record(session, Action.EDIT, by=user, study_id=study.id, ops=["prior"])
-    with telling():
+    with telling(settings):
         return reading_out(session, settings, study, reading, user)
 
 
