@@ -79,6 +79,8 @@ export class Scene {
     this.mounted.set(name, element);
     await cs.setVolumesForViewports(this.engine, [{ volumeId: this.volumeId }], [this.viewportId(name)]);
     this.fit(name);
+    // the voxels reach the graphics memory with the first frames; what was drawn before them is drawn again
+    for (const ms of [0, 60, 250]) setTimeout(() => this.view(name)?.render(), ms);
   }
 
   /** A view of the whole in 3D, of what is dense. */
