@@ -1,0 +1,99 @@
+import { useState, type FormEvent, type ReactElement } from "react";
+import { useSession } from "../store/session";
+
+/** Name and password; a first password is changed before anything else. */
+export function Login(): ReactElement {
+  const { welcome, logIn } = useSession();
+  const [name, setName] = useState("");
+  const [password, setPassword] = useState("");
+  const [problem, setProblem] = useState("");
+  const [busy, setBusy] = useState(false);
+  const submit = async (event: FormEvent): Promise<void> => {
+    event.preventDefault();
+    setBusy(true);
+    setProblem("");
+    try {
+      await logIn(name, password);
+    } catch (error) {
+      setProblem(error instanceof Error ? error.message : String(error));
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <main className="login">
+      <form onSubmit={(event) => void submit(event)} aria-label="Log in">
+        <h1>panlesion reading room</h1>
+        <label>
+          Name
+          <input data-testid="name" autoFocus autoComplete="username" value={name} onChange={(e) => setName(e.target.value)} required />
+        </label>
+        <label>
+          Password
+          <input
+            data-testid="password"
+            type="password"
+            autoComplete="current-password"
+            value={password}
+            onChange={(e) => setPassword(e.target.value)}
+            required
+          />
+        </label>
+        <button className="primary" data-testid="log-in" disabled={busy}>
+          Log in
+        </button>
+        {welcome?.oidc && <a href="/api/oidc/login">Log in with your institution</a>}
+        <p role="alert" className="bad">
+          {problem}
+        </p>
+        <p className="dim">panlesion {welcome?.version}</p>
+      </form>
+    </main>
+  );
+}
+
+const LEAST = 12;
+
+export function ChangePassword({ done }: { done?: () => void }): ReactElement {
+  const { changePassword } = useSession();
+  const [old, setOld] = useState("");
+  const [fresh, setFresh] = useState("");
+  const [again, setAgain] = useState("");
+  const [problem, setProblem] = useState("");
+  const submit = async (event: FormEvent): Promise<void> => {
+    event.preventDefault();
+    if (fresh.length < LEAST) return setProblem(`A password has at least ${LEAST} characters.`);
+    if (fresh !== again) return setProblem("The two new passwords differ.");
+    try {
+      await changePassword(old, fresh);
+      done?.();
+    } catch (error) {
+      setProblem(error instanceof Error ? error.message : String(error));
+    }
+  };
+  return (
+    <main className="login">
+      <form onSubmit={(event) => void submit(event)} aria-label="Change password">
+        <h1>Choose a password of your own</h1>
+        <label>
+          Present password
+          <input data-testid="old" type="password" autoFocus autoComplete="current-password" value={old} onChange={(e) => setOld(e.target.value)} />
+        </label>
+        <label>
+          New password (at least {LEAST} characters)
+          <input data-testid="new" type="password" autoComplete="new-password" value={fresh} onChange={(e) => setFresh(e.target.value)} />
+        </label>
+        <label>
+          New password again
+          <input data-testid="again" type="password" autoComplete="new-password" value={again} onChange={(e) => setAgain(e.target.value)} />
+        </label>
+        <button className="primary" data-testid="change">
+          Change
+        </button>
+        <p role="alert" className="bad">
+          {problem}
+        </p>
+      </form>
+    </main>
+  );
+}

@@ -1,0 +1,69 @@
+import { useEffect, useRef, useState, type ReactElement } from "react";
+import { clamped, rounded, toIndex, toWorld, type Frame, type V3 } from "./geometry";
+import { drawFrame, drawMask, text } from "./draw";
+import { useStudy } from "./study";
+import { useView } from "./view";
+
+const NONE: ReadonlySet<number> = new Set();
+
+/** The earlier study's axial plane beside the present one; it scrolls along by the patient's own height until moved by hand. */
+export function Prior({ studyId, frame, close }: { studyId: string; frame: Frame; close: () => void }): ReactElement {
+  const { study, frame: own, labels, scene, problem } = useStudy(studyId, 0, true);
+  const gl = useRef<HTMLDivElement>(null);
+  const over = useRef<HTMLCanvasElement>(null);
+  const [shift, setShift] = useState(0);
+
+  useEffect(() => {
+    if (!scene || !gl.current) return;
+    void scene.mount("axial", gl.current).then(() => scene.window(useView.getState().window));
+    return () => scene.unmount("axial");
+  }, [scene]);
+
+  useEffect(() => {
+    if (!scene || !own) return;
+    const show = (): void => {
+      const view = useView.getState();
+      const here = toWorld(frame, view.focus);
+      const focus = clamped(own.shape, rounded(toIndex(own, [here[0], here[1], here[2] + shift])));
+      scene.window(view.window);
+      scene.show("axial", focus);
+      const canvas = over.current;
+      const ctx = canvas?.getContext("2d");
+      if (!canvas || !ctx) return;
+      canvas.width = canvas.clientWidth;
+      canvas.height = canvas.clientHeight;
+      const toCanvas = (world: V3): [number, number] => scene.toCanvas("axial", world);
+      const plane = own.planes.axial;
+      if (labels && view.overlay) drawMask(ctx, own, plane, focus, labels.voxels, toCanvas, { filled: view.filled, active: null, dimmed: NONE });
+      drawFrame(ctx, plane, canvas.width, canvas.height, toCanvas, toWorld(own, focus));
+      text(ctx, `prior ${study?.study_at?.slice(0, 10) ?? ""}  ${focus[plane.axis] + 1}/${own.shape[plane.axis]}`, 8, 16);
+    };
+    show();
+    const watch = new ResizeObserver(() => {
+      scene.resize();
+      show();
+    });
+    if (gl.current) watch.observe(gl.current);
+    const stop = useView.subscribe(show);
+    return () => {
+      stop();
+      watch.disconnect();
+    };
+  }, [scene, own, labels, frame, shift, study]);
+
+  return (
+    <div className="pane" data-testid="pane-prior">
+      <div className="gl" ref={gl} />
+      <canvas
+        ref={over}
+        role="img"
+        aria-label="prior study, axial plane"
+        onWheel={(event) => own && setShift((mm) => mm - Math.sign(event.deltaY) * own.spacing[own.planes.axial.axis])}
+      />
+      <button className="close" onClick={close} aria-label="close the prior study">
+        ×
+      </button>
+      {problem && <p className="words bad">{problem}</p>}
+    </div>
+  );
+}

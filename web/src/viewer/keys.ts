@@ -1,0 +1,51 @@
+// The keys of the viewer, told once: what they do, and what the help shows.
+export interface Key {
+  keys: string;
+  words: string;
+}
+
+export const HELP: Record<string, Key[]> = {
+  "Look": [
+    { keys: "Wheel, ↑ ↓", words: "scroll" },
+    { keys: "PgUp PgDn", words: "ten slices" },
+    { keys: "Click (C)", words: "crosshair: all planes go there" },
+    { keys: "Right drag", words: "window level and width" },
+    { keys: "1 2 3 4 5", words: "soft tissue, lung, liver, bone, brain" },
+    { keys: "Ctrl + wheel", words: "zoom" },
+    { keys: "Shift or middle drag", words: "pan; double click fits" },
+    { keys: "T", words: "slab MIP: off, 5, 10, 20 mm" },
+    { keys: "V", words: "3D in place of the sagittal plane" },
+    { keys: "+", words: "crosshair on, off" },
+  ],
+  "Findings": [
+    { keys: "J K", words: "next, previous finding" },
+    { keys: "A X", words: "accept, reject" },
+    { keys: "N", words: "new finding" },
+    { keys: "P", words: "click a point: the network proposes" },
+    { keys: "B", words: "draw a box: the network proposes" },
+    { keys: "Enter, Esc", words: "take, leave the proposal" },
+    { keys: "S", words: "sign" },
+  ],
+  "Edit": [
+    { keys: "D", words: "brush; G: ball instead of disc" },
+    { keys: "H", words: "brush only HU of the window" },
+    { keys: "E", words: "eraser" },
+    { keys: "[ ]", words: "brush smaller, larger" },
+    { keys: "F", words: "fill holes in this slice" },
+    { keys: "I", words: "interpolate between painted slices" },
+    { keys: "Ctrl Z, Ctrl Y", words: "undo, redo: one step an action" },
+    { keys: "M", words: "masks on, off; Shift M: outline alone" },
+    { keys: "O", words: "the AI's own outline beside it" },
+  ],
+  "Measure": [
+    { keys: "L", words: "length" },
+    { keys: "R", words: "bidirectional (RECIST)" },
+    { keys: "Q", words: "region: area and HU" },
+  ],
+};
+
+/** Whether a key belongs to a field that is being typed in. */
+export function typing(target: EventTarget | null): boolean {
+  const element = target as HTMLElement | null;
+  return !!element?.closest?.("input:not([type=checkbox]):not([type=radio]), textarea, select, dialog, [contenteditable]");
+}

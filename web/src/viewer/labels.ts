@@ -1,0 +1,328 @@
+// The lesion mask being edited: voxels, brushes, fills, interpolation, and a history of exactly one step per action.
+import { inside, type Index, type V3 } from "./geometry";
+
+/** What an action changed: voxel offsets, ascending, with their labels before and after. */
+export interface Step {
+  what: string;
+  offsets: Uint32Array;
+  before: Uint8Array;
+  after: Uint8Array;
+}
+
+export interface Brush {
+  radiusMm: number;
+  sphere: boolean;
+  /** Only voxels of these HU are painted. */
+  range: [number, number] | null;
+}
+
+const MOST_STEPS = 200;
+
+export class Labels {
+  readonly voxels: Uint8Array;
+  readonly counts = new Map<number, number>();
+  private done: Step[] = [];
+  private undone: Step[] = [];
+  private open: { what: string; before: Map<number, number> } | null = null;
+  /** Planes k that the server does not have yet, inclusive. */
+  dirty: [number, number] | null = null;
+
+  constructor(
+    readonly shape: Index,
+    readonly spacing: V3,
+    voxels: Uint8Array,
+    readonly hu: Int16Array | null = null,
+  ) {
+    if (voxels.length !== shape[0] * shape[1] * shape[2]) {
+      throw new Error(`the mask has ${voxels.length} voxels, the CT ${shape[0] * shape[1] * shape[2]}`);
+    }
+    this.voxels = voxels;
+    for (let at = 0; at < voxels.length; at++) if (voxels[at] !== 0) this.count(voxels[at]!, 1);
+  }
+
+  private count(label: number, by: number): void {
+    if (label !== 0) this.counts.set(label, (this.counts.get(label) ?? 0) + by);
+  }
+
+  offset([i, j, k]: Index): number {
+    return i + this.shape[0] * (j + this.shape[1] * k);
+  }
+
+  at(ijk: Index): number {
+    return inside(this.shape, ijk) ? this.voxels[this.offset(ijk)]! : 0;
+  }
+
+  /** Begin an action; everything until `end` is one step. */
+  begin(what: string): void {
+    if (this.open) this.end();
+    this.open = { what, before: new Map() };
+  }
+
+  private put(at: number, label: number): void {
+    const old = this.voxels[at]!;
+    if (old === label) return;
+    if (!this.open) throw new Error("no action is open");
+    if (!this.open.before.has(at)) this.open.before.set(at, old);
+    this.voxels[at] = label;
+    this.count(old, -1);
+    this.count(label, 1);
+    this.touch(at, at);
+  }
+
+  private touch(first: number, last: number): void {
+    const plane = this.shape[0] * this.shape[1];
+    const [a, b] = [Math.floor(first / plane), Math.floor(last / plane)];
+    this.dirty = this.dirty ? [Math.min(this.dirty[0], a), Math.max(this.dirty[1], b)] : [a, b];
+  }
+
+  /** Close the action; null where it changed nothing, which is no step. */
+  end(): Step | null {
+    const open = this.open;
+    this.open = null;
+    if (!open) return null;
+    const changed = [...open.before].filter(([at, old]) => this.voxels[at] !== old).sort((a, b) => a[0] - b[0]);
+    if (changed.length === 0) return null;
+    const step: Step = {
+      what: open.what,
+      offsets: Uint32Array.from(changed, ([at]) => at),
+      before: Uint8Array.from(changed, ([, old]) => old),
+      after: Uint8Array.from(changed, ([at]) => this.voxels[at]!),
+    };
+    this.done.push(step);
+    if (this.done.length > MOST_STEPS) this.done.shift();
+    this.undone = [];
+    return step;
+  }
+
+  get undoable(): number {
+    return this.done.length;
+  }
+
+  get redoable(): number {
+    return this.undone.length;
+  }
+
+  undo(): Step | null {
+    if (this.open) this.end();
+    const step = this.done.pop();
+    if (!step) return null;
+    this.apply(step, step.before);
+    this.undone.push(step);
+    return step;
+  }
+
+  redo(): Step | null {
+    if (this.open) this.end();
+    const step = this.undone.pop();
+    if (!step) return null;
+    this.apply(step, step.after);
+    this.done.push(step);
+    return step;
+  }
+
+  private apply(step: Step, values: Uint8Array): void {
+    step.offsets.forEach((at, n) => {
+      this.count(this.voxels[at]!, -1);
+      this.voxels[at] = values[n]!;
+      this.count(values[n]!, 1);
+    });
+    this.touch(step.offsets[0]!, step.offsets[step.offsets.length - 1]!);
+  }
+
+  /** Paint round a voxel in the plane across `axis`, or a ball; `over` is the only label that is painted over besides 0. */
+  paint(middle: V3, axis: 0 | 1 | 2, brush: Brush, label: number, over: number | null = null): void {
+    const reach = this.spacing.map((s, a) => (a === axis && !brush.sphere ? 0 : Math.ceil(brush.radiusMm / s))) as V3;
+    const centre = middle.map(Math.round) as Index;
+    const [i0, j0, k0] = centre;
+    const most = brush.radiusMm * brush.radiusMm;
+    for (let k = Math.max(0, k0 - reach[2]); k <= Math.min(this.shape[2] - 1, k0 + reach[2]); k++)
+      for (let j = Math.max(0, j0 - reach[1]); j <= Math.min(this.shape[1] - 1, j0 + reach[1]); j++)
+        for (let i = Math.max(0, i0 - reach[0]); i <= Math.min(this.shape[0] - 1, i0 + reach[0]); i++) {
+          const off: V3 = [i - middle[0], j - middle[1], k - middle[2]];
+          if (!brush.sphere) off[axis] = 0;
+          const d = (off[0] * this.spacing[0]) ** 2 + (off[1] * this.spacing[1]) ** 2 + (off[2] * this.spacing[2]) ** 2;
+          const here = i === i0 && j === j0 && k === k0;
+          if (d > most && !here) continue;
+          const at = this.offset([i, j, k]);
+          if (brush.range && this.hu && label !== 0) {
+            const hu = this.hu[at]!;
+            if (hu < brush.range[0] || hu > brush.range[1]) continue;
+          }
+          const old = this.voxels[at]!;
+          if (label === 0 ? over !== null && old !== over : old !== 0 && old !== label && old !== over) continue;
+          this.put(at, label);
+        }
+  }
+
+  /** Paint along a line, so that a fast hand leaves no gaps. */
+  stroke(from: V3, to: V3, axis: 0 | 1 | 2, brush: Brush, label: number, over: number | null = null): void {
+    const step = Math.max(brush.radiusMm / 2, Math.min(...this.spacing));
+    const length = Math.hypot(...[0, 1, 2].map((a) => (to[a]! - from[a]!) * this.spacing[a]!));
+    const parts = Math.max(1, Math.ceil(length / step));
+    for (let n = 1; n <= parts; n++) {
+      const t = n / parts;
+      this.paint([0, 1, 2].map((a) => from[a]! + t * (to[a]! - from[a]!)) as V3, axis, brush, label, over);
+    }
+  }
+
+  private planeAxes(axis: 0 | 1 | 2): [0 | 1 | 2, 0 | 1 | 2] {
+    return axis === 0 ? [1, 2] : axis === 1 ? [0, 2] : [0, 1];
+  }
+
+  private strides(): V3 {
+    return [1, this.shape[0], this.shape[0] * this.shape[1]];
+  }
+
+  /** Fill what a label encloses in one plane. Returns how many voxels that were. */
+  fillHoles(plane: number, axis: 0 | 1 | 2, label: number): number {
+    const [a, b] = this.planeAxes(axis);
+    const [na, nb] = [this.shape[a], this.shape[b]];
+    const stride = this.strides();
+    const base = plane * stride[axis];
+    const outside = new Uint8Array(na * nb);
+    const queue: number[] = [];
+    const visit = (x: number, y: number): void => {
+      const at = x + na * y;
+      if (outside[at] || this.voxels[base + x * stride[a] + y * stride[b]] === label) return;
+      outside[at] = 1;
+      queue.push(at);
+    };
+    for (let x = 0; x < na; x++) [0, nb - 1].forEach((y) => visit(x, y));
+    for (let y = 0; y < nb; y++) [0, na - 1].forEach((x) => visit(x, y));
+    for (let at = queue.pop(); at !== undefined; at = queue.pop()) {
+      const [x, y] = [at % na, Math.floor(at / na)];
+      if (x > 0) visit(x - 1, y);
+      if (x < na - 1) visit(x + 1, y);
+      if (y > 0) visit(x, y - 1);
+      if (y < nb - 1) visit(x, y + 1);
+    }
+    let filled = 0;
+    for (let y = 0; y < nb; y++)
+      for (let x = 0; x < na; x++) {
+        const at = base + x * stride[a] + y * stride[b];
+        if (!outside[x + na * y] && this.voxels[at] === 0) {
+          this.put(at, label);
+          filled++;
+        }
+      }
+    return filled;
+  }
+
+  /** Shapes between painted planes, by interpolating signed distances. Returns how many planes were made. */
+  interpolate(axis: 0 | 1 | 2, label: number): number {
+    const planes: number[] = [];
+    for (let n = 0; n < this.shape[axis]; n++) if (this.slice(n, axis, label).some((v) => v === 1)) planes.push(n);
+    let made = 0;
+    for (let p = 0; p + 1 < planes.length; p++) {
+      const [from, to] = [planes[p]!, planes[p + 1]!];
+      if (to - from < 2) continue;
+      const [d0, d1] = [this.signed(from, axis, label), this.signed(to, axis, label)];
+      for (let n = from + 1; n < to; n++) {
+        const t = (n - from) / (to - from);
+        this.write(n, axis, label, (at) => (1 - t) * d0[at]! + t * d1[at]! <= 0);
+        made++;
+      }
+    }
+    return made;
+  }
+
+  private write(n: number, axis: 0 | 1 | 2, label: number, holds: (at: number) => boolean): void {
+    const [a, b] = this.planeAxes(axis);
+    const stride = this.strides();
+    for (let y = 0; y < this.shape[b]; y++)
+      for (let x = 0; x < this.shape[a]; x++) {
+        const at = n * stride[axis] + x * stride[a] + y * stride[b];
+        if (this.voxels[at] === 0 && holds(x + this.shape[a] * y)) this.put(at, label);
+      }
+  }
+
+  private slice(n: number, axis: 0 | 1 | 2, label: number): Uint8Array {
+    const [a, b] = this.planeAxes(axis);
+    const stride = this.strides();
+    const found = new Uint8Array(this.shape[a] * this.shape[b]);
+    for (let y = 0; y < this.shape[b]; y++)
+      for (let x = 0; x < this.shape[a]; x++)
+        if (this.voxels[n * stride[axis] + x * stride[a] + y * stride[b]] === label) found[x + this.shape[a] * y] = 1;
+    return found;
+  }
+
+  private signed(n: number, axis: 0 | 1 | 2, label: number): Float32Array {
+    const [a, b] = this.planeAxes(axis);
+    const mask = this.slice(n, axis, label);
+    const out = distances(mask, this.shape[a], this.shape[b], this.spacing[a], this.spacing[b], 1);
+    const within = distances(mask, this.shape[a], this.shape[b], this.spacing[a], this.spacing[b], 0);
+    return out.map((d, at) => d - within[at]!);
+  }
+
+  /** Lay a mask of a box into a label, as one step: it takes the label's place inside the box only where it has voxels. */
+  lay(start: Index, shape: Index, mask: Uint8Array, label: number): void {
+    this.begin("proposal");
+    let at = 0;
+    for (let k = 0; k < shape[2]; k++)
+      for (let j = 0; j < shape[1]; j++)
+        for (let i = 0; i < shape[0]; i++, at++)
+          if (mask[at]) {
+            const voxel = this.offset([start[0] + i, start[1] + j, start[2] + k]);
+            if (this.voxels[voxel] === 0) this.put(voxel, label);
+          }
+    this.end();
+  }
+
+  /** Take a label out of the mask altogether. */
+  clear(label: number): void {
+    this.begin("clear");
+    for (let at = 0; at < this.voxels.length; at++) if (this.voxels[at] === label) this.put(at, 0);
+    this.end();
+  }
+
+  /** The planes that are to be saved, and their bytes; after that they count as saved. */
+  takeDirty(): { first: number; last: number; voxels: Uint8Array } | null {
+    if (!this.dirty) return null;
+    const [first, last] = this.dirty;
+    const plane = this.shape[0] * this.shape[1];
+    this.dirty = null;
+    return { first, last, voxels: this.voxels.slice(first * plane, (last + 1) * plane) };
+  }
+}
+
+/** Distance in mm of every pixel to the nearest one with `value`; exact, by columns then rows (Felzenszwalb & Huttenlocher 2012). */
+export function distances(mask: Uint8Array, width: number, height: number, dx: number, dy: number, value: number): Float32Array {
+  const far = 1e12;
+  const squared = Float64Array.from(mask, (v) => (v === value ? 0 : far));
+  const line = (from: number, stride: number, count: number, step: number): void => {
+    const f = Float64Array.from({ length: count }, (_, n) => squared[from + n * stride]!);
+    const v = new Int32Array(count);
+    const z = new Float64Array(count + 1);
+    let k = 0;
+    z[0] = -Infinity;
+    z[1] = Infinity;
+    const meet = (p: number, q: number): number => (f[q]! - f[p]! + step * step * (q * q - p * p)) / (2 * step * step * (q - p));
+    for (let q = 1; q < count; q++) {
+      let s = meet(v[k]!, q);
+      while (s <= z[k]!) s = meet(v[--k]!, q);
+      v[++k] = q;
+      z[k] = s;
+      z[k + 1] = Infinity;
+    }
+    k = 0;
+    for (let q = 0; q < count; q++) {
+      while (z[k + 1]! < q) k++;
+      squared[from + q * stride] = (step * (q - v[k]!)) ** 2 + f[v[k]!]!;
+    }
+  };
+  for (let y = 0; y < height; y++) line(y * width, 1, width, dx);
+  for (let x = 0; x < width; x++) line(x, width, height, dy);
+  return Float32Array.from(squared, Math.sqrt);
+}
+
+/** Alternating lengths of 0 and 1 as bytes. */
+export function expand(runs: number[], length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  runs.forEach((run, n) => {
+    if (n % 2 === 1) bytes.fill(1, at, at + run);
+    at += run;
+  });
+  if (at !== length) throw new Error(`the runs tell of ${at} voxels, the box has ${length}`);
+  return bytes;
+}
