@@ -8,7 +8,7 @@ down_revision: str | None = "0001"
 
 
 def _studies() -> None:
-    """Studies, who may see them, their series and images."""
+    """Studies, and who may see them."""
     op.create_table(
         "studies",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -60,6 +60,10 @@ def _studies() -> None:
         ),
         sa.PrimaryKeyConstraint("study_id", "user_id"),
     )
+
+
+def _images() -> None:
+    """Series and images of studies."""
     op.create_table(
         "series",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -200,6 +204,7 @@ def _readings() -> None:
 def upgrade() -> None:
     """Make the tables."""
     _studies()
+    _images()
     _jobs()
     _readings()
 
