@@ -64,15 +64,21 @@ def demo(
 
     Example: `panlesion aid demo --data room && panlesion aid serve --data room`
     """
+    from panlesion.aid.accounts.users import DEMO_READER, make_demo_reader
     from panlesion.aid.db import migrate, open_engine, open_sessions
     from panlesion.aid.demo.studies import add_demo
 
     settings = settings_of({"data": data} | ({"database_url": database_url} if database_url else {}))
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     migrate(settings.database)
+    sessions = open_sessions(open_engine(settings.database), data)
     with bar("demo") as watch:
-        new = add_demo(open_sessions(open_engine(settings.database), data), settings, count, watch)
+        new = add_demo(sessions, settings, count, watch)
     line(f"{data}: {count} drawn patients, {new} new images")
+    with sessions.begin() as session:
+        password = make_demo_reader(session)
+    if password is not None:
+        line(f"who reads them: {DEMO_READER}, password {password} (told this once; it has to be changed)")
 
 
 def _refuse_unknown(database: str, data: Path) -> None:
