@@ -158,3 +158,12 @@ def test_what_is_passed_over_is_told(reader):
     assert "passed over" in reader.get("/dicomweb/studies?cachebuster=7").headers["warning"]
     assert reader.get("/dicomweb/studies", headers={"Accept": "application/dicom+xml"}).status_code == 406
     assert reader.get("/dicomweb/studies", headers={"Accept": "application/json"}).status_code == 200
+
+
+@pytest.mark.parametrize("level", ["studies", "series", "instances"])
+def test_modalities_of_the_study_are_matched_at_every_level(tmp_path, level):
+    served = serve(tmp_path)
+    put_study(served, slices(1))
+    client = served.client(Role.READER)
+    assert len(client.get(f"/dicomweb/{level}?ModalitiesInStudy=CT").json()) == 1
+    assert client.get(f"/dicomweb/{level}?ModalitiesInStudy=PT").json() == []

@@ -144,7 +144,9 @@ def _seconds(text: str) -> tuple[int, int]:
 def _modalities(value: str) -> ColumnElement[bool]:
     """Studies that have any of the modalities."""
     wanted = [_words(Series.modality)(one.strip()) for one in re.split(r"[,\\]", value)]
-    return exists(select(1).where(Series.study_id == Study.id, or_(false(), *wanted)))
+    # of the study alone: a query of series or images has the table of series, too
+    mine = select(1).where(Series.study_id == Study.id, or_(false(), *wanted))
+    return exists(mine.correlate(Study))
 
 
 _STUDY: Mapping[str, Callable[[str], ColumnElement[bool]]] = MappingProxyType(

@@ -1,0 +1,272 @@
+"""The whole way, nothing played: a PACS sends, workers analyse, a browser reads, paints and signs, and the PACS has it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from httpx2 import Client
+from orthanc_made import Orthanc, free_port, running_orthanc
+from playwright.sync_api import Page, expect, sync_playwright
+
+from panlesion.aid.demo.series import Patient, write_series
+from panlesion.aid.page import built_page
+from panlesion.ct.volume import Volume
+from panlesion.synth.whole_scan import draw_whole_scan
+
+PANLESION = str(Path(sys.executable).with_name("panlesion"))
+PASSWORD = "a password of my own"
+FLAGS = [
+    "--no-sandbox",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-background-networking",
+]
+PATIENT = {
+    "name": "Whole^Way",
+    "id": "WW-1",
+    "birth_date": "19500101",
+    "sex": "F",
+    "description": "CT trunk",
+    "accession": "W1",
+}
+SEG, SR = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.88.34"
+PICTURES = os.environ.get("PANLESION_PICTURES")
+"""A folder for pictures of the pages on the way."""
+
+
+@dataclass(kw_only=True)
+class Room:
+    """A running server; `ask` is logged in as its administrator."""
+
+    url: str
+    dicom_port: int
+    ask: Client
+
+    def __post_init__(self) -> None:
+        self.ask.base_url = self.url
+
+    def log_in(self, name: str, password: str) -> None:
+        told = self.ask.post("/api/login", json={"name": name, "password": password})
+        assert told.status_code == 200, told.text
+        self.ask.headers["X-CSRF-Token"] = told.json()["csrf"]
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Room]:
+    dicom_port = free_port()
+    options = ["--data", str(folder), "--port", "0", "--dicom-port", str(dicom_port), "--quiet-s", "1", "--workers", "1"]
+    command = [PANLESION, "aid", "serve", *options]
+    with (folder.parent / "server.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+    try:
+        assert process.stdout is not None
+        words = [process.stdout.readline(), process.stdout.readline()]
+        password = re.search(r"password (\S+)", words[0])
+        url = re.search(r"(http://\S+)", words[1])
+        assert password and url, [*words, (folder.parent / "server.log").read_text()]
+        with Client(timeout=60) as client:
+            room = Room(url=url[1], dicom_port=dicom_port, ask=client)
+            room.log_in("admin", password[1])
+            changed = client.post("/api/password", json={"old": password[1], "new": PASSWORD})
+            assert changed.status_code < 300, changed.text
+            room.log_in("admin", PASSWORD)
+            yield room
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def until(what, *, most_s: float, every_s: float = 0.5):
+    end = time.monotonic() + most_s
+    while not (found := what()):
+        assert time.monotonic() < end, f"{what.__name__} did not come true within {most_s:g} s"
+        time.sleep(every_s)
+    return found
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("series")
+    drawn = draw_whole_scan(np.random.default_rng(5), spacing_mm=3.0, lesions=2)
+    ct = Volume(hu=np.clip(drawn.ct.hu, -1024, 3000), grid=drawn.ct.grid)
+    write_series(folder, ct, Patient(at=datetime(2026, 3, 4, 10, 0), **PATIENT), entropy="whole way")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser():
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("no chromium; Debian's package of that name")
+    if not (built_page() / "index.html").is_file():
+        pytest.skip("the page is not built; `make web`")
+    with sync_playwright() as play:
+        made = play.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield made
+        made.close()
+
+
+def node(orthanc: Orthanc) -> dict:
+    return {
+        "name": "archive", "kind": "dimse", "host": "127.0.0.1", "port": orthanc.dicom_port, "ae_title": "ORTHANC",
+        "sends_to": True, "auto_sends": True,
+    }  # fmt: skip
+
+
+def objects(orthanc: Orthanc, uid: str, sop_class: str) -> list[pydicom.Dataset]:
+    found = [sop for sop, kind in orthanc.instances(uid).items() if kind == sop_class]
+    return [pydicom.dcmread(BytesIO(orthanc.fetch(sop))) for sop in found]
+
+
+def picture(page: Page, name: str) -> None:
+    if PICTURES:
+        Path(PICTURES).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(PICTURES) / f"{name}.png")
+
+
+def log_in(page: Page, room: Room) -> None:
+    page.goto(room.url)
+    page.get_by_test_id("name").fill("reader")
+    page.get_by_test_id("password").fill(room.first)
+    picture(page, "login")
+    page.get_by_test_id("log-in").click()
+    page.get_by_test_id("old").fill(room.first)
+    page.get_by_test_id("new").fill(PASSWORD)
+    page.get_by_test_id("again").fill(PASSWORD)
+    page.get_by_test_id("change").click()
+
+
+def paint(page: Page, middle: list[int]) -> None:
+    """A stroke round a voxel of the axial plane, with the mouse."""
+    x, y = page.evaluate("(ijk) => window.panlesion.screenOf('axial', ijk)", middle)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 25, y + 8, steps=6)
+    page.mouse.up()
+
+
+def test_from_the_pacs_to_a_signed_report_in_the_pacs(tmp_path, series, browser):
+    data = tmp_path / "room"
+    data.mkdir()
+    with running_orthanc(tmp_path / "orthanc") as orthanc, serving(data) as room:
+        orthanc.knows_us_at(room.dicom_port)
+        assert room.ask.post("/api/nodes", json=node(orthanc)).status_code < 300
+        room.first = "a first password"
+        told = {"name": "reader", "display_name": "Dr Reader", "role": "reader", "password": room.first}
+        assert room.ask.post("/api/users", json=told).status_code < 300
+        orthanc.upload_folder(series)
+        (uid,) = orthanc.study_uids()
+        orthanc.send_study(uid)
+
+        def ai_results_are_in_the_pacs():
+            return objects(orthanc, uid, SR)
+
+        until(ai_results_are_in_the_pacs, most_s=240, every_s=1)
+        before = {str(one.SOPInstanceUID) for kind in (SEG, SR) for one in objects(orthanc, uid, kind)}
+
+        page = browser.new_page(viewport={"width": 1920, "height": 1080})
+        problems: list[str] = []
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        log_in(page, room)
+        row = page.get_by_test_id("row").first
+        expect(row).to_contain_text("Whole, Way")
+        picture(page, "worklist")
+        page.evaluate("history.replaceState(null, '', location.pathname + '?test')")
+        row.click()
+        page.wait_for_selector("[data-testid=study][data-ready=yes]", timeout=60_000)
+        study_id = page.url.split("/study/")[1].split("?")[0]
+        reading = page.evaluate(f"fetch('/api/studies/{study_id}/reading').then((a) => a.json())")
+
+        def handle_is_there():
+            return page.evaluate("window.panlesion !== undefined")
+
+        until(handle_is_there, most_s=10)
+
+        # scroll, and back
+        focus = page.evaluate("window.panlesion.focus()")
+        page.keyboard.press("ArrowDown")
+        assert page.evaluate("window.panlesion.focus()") != focus
+        page.keyboard.press("ArrowUp")
+        assert page.evaluate("window.panlesion.focus()") == focus
+        picture(page, "study")
+
+        # a finding of the reader's own: painted, undone, done again
+        page.keyboard.press("n")
+        mine = max([one["number"] for one in reading["findings"]], default=0) + 1
+        expect(page.get_by_test_id(f"finding-{mine}")).to_be_visible()
+        expect(page.get_by_test_id("tool-brush")).to_have_attribute("aria-pressed", "true")
+        middle = [page.evaluate("window.panlesion.shape")[0] // 2, page.evaluate("window.panlesion.shape")[1] // 2, focus[2]]
+        paint(page, middle)
+        painted = page.evaluate(f"window.panlesion.count({mine})")
+        assert painted > 0
+        page.keyboard.press("Control+z")
+        assert page.evaluate(f"window.panlesion.count({mine})") == 0
+        page.keyboard.press("Control+y")
+        assert page.evaluate(f"window.panlesion.count({mine})") == painted
+        expect(page.get_by_test_id("saving")).to_contain_text("Saved", timeout=10_000)
+        expect(page.get_by_test_id(f"size-{mine}")).to_contain_text("mm")
+
+        # another value than the AI's, by a click; then everything is decided and signed
+        option = page.locator("[data-testid^='attr-']").first
+        option.click()
+        expect(option).to_have_attribute("aria-pressed", "true")
+        picture(page, "edited")
+        page.get_by_test_id("sign").click()
+        page.get_by_test_id("accept-rest").click()
+        page.get_by_test_id("sign-password").fill(PASSWORD)
+        picture(page, "sign")
+        page.get_by_test_id("sign-confirm").click()
+        expect(page.get_by_test_id("signed")).to_be_visible(timeout=60_000)
+
+        def signed_report_is_in_the_pacs():
+            return [one for one in objects(orthanc, uid, SR) if str(one.SOPInstanceUID) not in before]
+
+        (report,) = until(signed_report_is_in_the_pacs, most_s=60)
+        assert report.VerificationFlag == "VERIFIED" and report.CompletionFlag == "COMPLETE"
+        (seg,) = [one for one in objects(orthanc, uid, SEG) if str(one.SOPInstanceUID) not in before]
+        raw = page.evaluate(
+            f"fetch('/api/studies/{study_id}/mask').then((a) => a.arrayBuffer()).then((b) => [...new Uint8Array(b)])"
+        )
+        grid = page.evaluate(f"fetch('/api/studies/{study_id}').then((a) => a.json())")["grid"]
+        mask = np.array(raw, dtype=np.uint8).reshape(grid["shape"][::-1])
+        assert same_as_painted(seg, mask, grid["sops"])
+        assert (mask == mine).sum() == painted
+        picture(page, "signed")
+        page.set_viewport_size({"width": 1366, "height": 768})
+        page.wait_for_timeout(700)
+        picture(page, "signed_small")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1366
+        assert problems == []
+        page.close()
+        assert subprocess.run(
+            [PANLESION, "aid", "audit", "verify", "--data", str(data)], check=False
+        ).returncode == 0  # fmt: skip
+
+
+def same_as_painted(seg: pydicom.Dataset, mask: np.ndarray, sops: list[str]) -> bool:
+    """Whether the segments, plane by plane, are the labels of the mask (K, J, I), renumbered in their order."""
+    planes = {sop: k for k, sop in enumerate(sops)}
+    found = np.zeros_like(mask)
+    frames = seg.pixel_array.reshape(-1, *mask.shape[1:])
+    for frame, group in zip(frames, seg.PerFrameFunctionalGroupsSequence, strict=True):
+        source = group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
+        segment = int(group.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
+        found[planes[source]][frame > 0] = segment
+    labels = [label for label in np.unique(mask) if label]
+    renumbered = np.zeros_like(mask)
+    for number, label in enumerate(labels, 1):
+        renumbered[mask == label] = number
+    return bool((found == renumbered).all())
