@@ -29,7 +29,8 @@ export class Scene {
     hu: Int16Array,
   ) {
     if (!begun) {
-      cs.init({ debug: {}, rendering: { useCPURendering: false } });
+      // one graphics context: each more would hold the voxels of the CT once more
+      cs.init({ debug: {}, rendering: { useCPURendering: false, webGlContextCount: 1 } });
       begun = true;
     }
     const [columns, rows] = frame.shape;
