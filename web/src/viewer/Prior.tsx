@@ -8,7 +8,7 @@ const NONE: ReadonlySet<number> = new Set();
 
 /** The earlier study's axial plane beside the present one; it scrolls along by the patient's own height until moved by hand. */
 export function Prior({ studyId, frame, close }: { studyId: string; frame: Frame; close: () => void }): ReactElement {
-  const { study, frame: own, labels, scene, problem } = useStudy(studyId, 0, true);
+  const { study, frame: own, labels, scene, problem } = useStudy(studyId, 0, 0, true);
   const gl = useRef<HTMLDivElement>(null);
   const over = useRef<HTMLCanvasElement>(null);
   const [shift, setShift] = useState(0);

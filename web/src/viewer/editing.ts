@@ -18,7 +18,17 @@ export async function saveNow(labels: Labels): Promise<void> {
   window.clearTimeout(timer);
   timer = undefined;
   const planes = labels.takeDirty();
-  if (planes) await useReading.getState().saveMask(planes);
+  if (!planes) return;
+  const kept = await useReading.getState().saveMask(planes);
+  // what the server would not take goes along with the next stroke, or is asked about on leaving
+  if (!kept && useReading.getState().saving === "refused") labels.giveBack(planes.first, planes.last);
+}
+
+/** Strokes that another's mask is about to replace are not sent any more. */
+export function forgetStrokes(labels: Labels | null): void {
+  window.clearTimeout(timer);
+  timer = undefined;
+  labels?.takeDirty();
 }
 
 /** Whether something of the mask is not on the server yet. */

@@ -58,6 +58,11 @@ export class Labels {
     this.open = { what, before: new Map() };
   }
 
+  /** Whether an action is open: a hand is painting. */
+  get painting(): boolean {
+    return this.open !== null;
+  }
+
   private put(at: number, label: number): void {
     const old = this.voxels[at]!;
     if (old === label) return;
@@ -282,6 +287,11 @@ export class Labels {
     const plane = this.shape[0] * this.shape[1];
     this.dirty = null;
     return { first, last, voxels: this.voxels.slice(first * plane, (last + 1) * plane) };
+  }
+
+  /** Planes that were taken but could not be saved are to be saved again. */
+  giveBack(first: number, last: number): void {
+    this.dirty = this.dirty ? [Math.min(this.dirty[0], first), Math.max(this.dirty[1], last)] : [first, last];
   }
 }
 

@@ -132,9 +132,8 @@ export class Scene {
     const camera = view.getCamera();
     const focal = camera.focalPoint as V3;
     const off = dot(add(toWorld(this.frame, focus), focal, -1), normal);
-    if (Math.abs(off) > 1e-6) {
-      view.setCamera({ focalPoint: add(focal, normal, off), position: add(camera.position as V3, normal, off) });
-    }
+    if (Math.abs(off) <= 1e-6) return; // two of three planes stand still while one is scrolled
+    view.setCamera({ focalPoint: add(focal, normal, off), position: add(camera.position as V3, normal, off) });
     view.render();
   }
 
@@ -148,6 +147,7 @@ export class Scene {
     view.render();
   }
 
+  /** What lies under `fromCanvas` comes to lie under `toCanvas`. */
   pan(name: PlaneName, fromCanvas: [number, number], toCanvas: [number, number]): void {
     const view = this.view(name);
     if (!view) return;
@@ -157,12 +157,14 @@ export class Scene {
     view.render();
   }
 
-  zoom(name: PlaneName, by: number): void {
+  /** Nearer or farther; the point of the patient under `still` stays where it is. */
+  zoom(name: PlaneName, by: number, still: [number, number]): void {
     const view = this.view(name);
     if (!view) return;
+    const before = view.canvasToWorld(still) as V3;
     const scale = view.getCamera().parallelScale ?? 100;
     view.setCamera({ parallelScale: Math.min(Math.max(scale / by, 2), 2000) });
-    view.render();
+    this.pan(name, view.worldToCanvas(before) as [number, number], still);
   }
 
   window({ level, width }: Window): void {
@@ -206,11 +208,16 @@ export class Scene {
     if (this.mounted.delete(name)) this.engine.disableElement(this.viewportId(name));
   }
 
-  /** Give back everything: the graphics memory of a study would else stay until the page is closed. */
+  /** Give back everything of this scene, and nothing of another: a prior study beside it has voxels of its own. */
   destroy(): void {
+    const volume = cs.cache.getVolume(this.volumeId);
     this.engine.destroy();
     this.mounted.clear();
-    cs.cache.purgeCache();
+    if (!volume) return;
+    const slices = [...volume.imageIds];
+    volume.destroy();
+    cs.cache.removeVolumeLoadObject(this.volumeId);
+    for (const slice of slices) if (cs.cache.getImage(slice)) cs.cache.removeImageLoadObject(slice, { force: true });
   }
 }
 
