@@ -42,34 +42,7 @@ export function Toolbar({ act, undoable, redoable, editable, in3d, liveMl }: Pro
       ))}
       <span className="gap" />
       <Active liveMl={liveMl} />
-      {(view.tool === "brush" || view.tool === "erase") && (
-        <>
-          <label className="dim">
-            {view.radiusMm.toFixed(1)} mm
-            <input
-              type="range"
-              aria-label="brush radius in mm"
-              min={0.5}
-              max={30}
-              step={0.5}
-              value={view.radiusMm}
-              onChange={(event) => view.set({ radiusMm: Number(event.target.value) })}
-            />
-          </label>
-          <button className={view.sphere ? "on" : ""} aria-pressed={view.sphere} onClick={() => act("g")}>
-            Ball <kbd>G</kbd>
-          </button>
-          <button className={view.range ? "on" : ""} aria-pressed={view.range !== null} onClick={() => act("h")}>
-            {view.range ? `${view.range[0]} to ${view.range[1]} HU` : "HU of window"} <kbd>H</kbd>
-          </button>
-          <button onClick={() => act("f")}>
-            Fill <kbd>F</kbd>
-          </button>
-          <button onClick={() => act("i")}>
-            Interpolate <kbd>I</kbd>
-          </button>
-        </>
-      )}
+      {(view.tool === "brush" || view.tool === "erase") && <BrushBar act={act} />}
       <span className="spread" />
       <span className="looks">
         <Look on={view.slabMm > 0} words={view.slabMm > 0 ? `MIP ${view.slabMm}` : "MIP"} title="maximum over a slab: off, 5, 10, 20 mm" k="T" act={act} />
@@ -112,5 +85,38 @@ function Look({ on, words, title, k, act }: { on: boolean; words: string; title:
     <button className={on ? "on" : ""} aria-pressed={on} title={`${title} (${k})`} data-testid={`look-${k.toLowerCase()}`} onClick={() => act(k.toLowerCase())}>
       {words} <kbd>{k}</kbd>
     </button>
+  );
+}
+
+/** What the brush is like; over the images, so that nothing moves when it is taken up. */
+function BrushBar({ act }: { act: (key: string) => void }): ReactElement {
+  const view = useView();
+  return (
+    <div className="brush" role="group" aria-label="Brush">
+      <label className="dim">
+        <span className="radius">{view.radiusMm.toFixed(1)} mm</span>
+        <input
+          type="range"
+          aria-label="brush radius in mm"
+          min={0.5}
+          max={30}
+          step={0.5}
+          value={view.radiusMm}
+          onChange={(event) => view.set({ radiusMm: Number(event.target.value) })}
+        />
+      </label>
+      <button className={view.sphere ? "on" : ""} aria-pressed={view.sphere} title="ball instead of disc (G)" onClick={() => act("g")}>
+        Ball <kbd>G</kbd>
+      </button>
+      <button className={view.range ? "on" : ""} aria-pressed={view.range !== null} title="paint only HU of the window (H)" onClick={() => act("h")}>
+        {view.range ? `${view.range[0]} to ${view.range[1]} HU` : "HU of window"} <kbd>H</kbd>
+      </button>
+      <button title="fill holes in this slice (F)" onClick={() => act("f")}>
+        Fill <kbd>F</kbd>
+      </button>
+      <button title="between painted slices (I)" onClick={() => act("i")}>
+        Interpolate <kbd>I</kbd>
+      </button>
+    </div>
   );
 }

@@ -124,12 +124,14 @@ export function text(ctx: CanvasRenderingContext2D, words: string, x: number, y:
   ctx.fillText(words, x, y);
 }
 
+const NARROW = 380;
+
 /** R L A P H F at the edges, and a bar of some centimetres. */
 export function drawFrame(ctx: CanvasRenderingContext2D, plane: Plane, width: number, height: number, toCanvas: ToCanvas, middle: V3): void {
   const minus = (v: V3): V3 => [-v[0], -v[1], -v[2]];
   text(ctx, letter(minus(plane.right)), 8, height / 2 + 4);
   text(ctx, letter(plane.right), width - 8, height / 2 + 4, "right");
-  text(ctx, letter(plane.up), width / 2, 16, "center");
+  text(ctx, letter(plane.up), width / 2, width < NARROW ? 34 : 16, "center"); // below the slice number where both have no room
   text(ctx, letter(minus(plane.up)), width / 2, height - 8, "center");
   const here = toCanvas(middle);
   const there = toCanvas(add(middle, plane.right, 10));
