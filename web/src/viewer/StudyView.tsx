@@ -44,7 +44,7 @@ export default function StudyView({ studyId }: { studyId: string }): ReactElemen
       const centre = finding.size?.centre_ijk as Index | undefined;
       if (!centre || !frame) return;
       useView.getState().set({ focus: centre });
-      if (scene) PLANES.forEach((name) => scene.centre(name, toWorld(frame, centre)));
+      if (scene) PLANES.forEach((name) => scene.reveal(name, toWorld(frame, centre)));
       useView.getState().redraw();
     },
     [frame, scene],
@@ -188,7 +188,7 @@ export default function StudyView({ studyId }: { studyId: string }): ReactElemen
     };
   }, [labels]);
 
-  useEffect(() => testHandle(scene, layers), [scene, layers]);
+  useEffect(() => testHandle(scene, layers, setPrior), [scene, layers]);
 
   const liveMl = useMemo(() => {
     void view.drawn;
@@ -311,7 +311,7 @@ function thinned(points: V3[]): V3[] {
 }
 
 /** With ?test in the address: where a voxel is on the screen, and what label it has, for tests that use the real mouse. */
-function testHandle(scene: ReturnType<typeof useStudy>["scene"], layers: Layers | null): (() => void) | undefined {
+function testHandle(scene: ReturnType<typeof useStudy>["scene"], layers: Layers | null, beside: (id: string | null) => void): (() => void) | undefined {
   if (!new URLSearchParams(location.search).has("test") || !scene || !layers) return undefined;
   const handle = {
     screenOf: (name: PlaneName, ijk: V3): [number, number] => {
@@ -319,6 +319,7 @@ function testHandle(scene: ReturnType<typeof useStudy>["scene"], layers: Layers 
       const [x, y] = scene.toCanvas(name, toWorld(layers.frame, ijk));
       return [x + (box?.left ?? 0), y + (box?.top ?? 0)];
     },
+    beside,
     focus: () => useView.getState().focus,
     labelAt: (ijk: V3) => layers.labels?.at(ijk as Index) ?? null,
     count: (label: number) => layers.labels?.counts.get(label) ?? 0,

@@ -116,6 +116,37 @@ describe("the mask", () => {
     expect(labels.voxels.slice(5 * plane, 6 * plane).some((v) => v)).toBe(false);
   });
 
+  it.each([0, 1, 2] as const)("interpolates across axis %i, up to the edge of the grid", (axis) => {
+    const labels = fresh();
+    const at = (n: number): [number, number, number] => [1, 1, 1].map((one, a) => (a === axis ? n : one)) as [number, number, number];
+    labels.begin("ends");
+    labels.paint(at(0), axis, { ...disc, radiusMm: 3 }, 1);
+    labels.paint(at(6), axis, { ...disc, radiusMm: 3 }, 1);
+    labels.end();
+    const painted = labels.counts.get(1)!;
+    labels.begin("interpolate");
+    expect(labels.interpolate(axis, 1)).toBe(5);
+    labels.end();
+    expect(labels.counts.get(1)).toBe((painted / 2) * 7);
+    expect(labels.at(at(7))).toBe(0);
+  });
+
+  it("tells of a stroke that is going on, and takes back planes that were not kept", () => {
+    const labels = fresh();
+    expect(labels.painting).toBe(false);
+    labels.begin("stroke");
+    labels.paint([9, 9, 3], 2, disc, 1);
+    expect(labels.painting).toBe(true);
+    labels.end();
+    expect(labels.painting).toBe(false);
+    expect(labels.takeDirty()).not.toBeNull();
+    labels.begin("stroke");
+    labels.paint([9, 9, 7], 2, disc, 1);
+    labels.end();
+    labels.giveBack(3, 3);
+    expect(labels.dirty).toEqual([3, 7]);
+  });
+
   it("gives the painted planes to save once", () => {
     const labels = fresh();
     labels.begin("stroke");

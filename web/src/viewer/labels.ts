@@ -16,6 +16,11 @@ export interface Brush {
   range: [number, number] | null;
 }
 
+interface Box {
+  low: Index;
+  high: Index;
+}
+
 const MOST_STEPS = 200;
 
 export class Labels {
@@ -85,13 +90,15 @@ export class Labels {
     const open = this.open;
     this.open = null;
     if (!open) return null;
-    const changed = [...open.before].filter(([at, old]) => this.voxels[at] !== old).sort((a, b) => a[0] - b[0]);
-    if (changed.length === 0) return null;
+    const offsets = Uint32Array.from(open.before.keys())
+      .filter((at) => this.voxels[at] !== open.before.get(at))
+      .sort();
+    if (offsets.length === 0) return null;
     const step: Step = {
       what: open.what,
-      offsets: Uint32Array.from(changed, ([at]) => at),
-      before: Uint8Array.from(changed, ([, old]) => old),
-      after: Uint8Array.from(changed, ([at]) => this.voxels[at]!),
+      offsets,
+      before: Uint8Array.from(offsets, (at) => open.before.get(at)!),
+      after: Uint8Array.from(offsets, (at) => this.voxels[at]!),
     };
     this.done.push(step);
     if (this.done.length > MOST_STEPS) this.done.shift();
@@ -215,47 +222,80 @@ export class Labels {
 
   /** Shapes between painted planes, by interpolating signed distances. Returns how many planes were made. */
   interpolate(axis: 0 | 1 | 2, label: number): number {
+    const box = this.boxOf(label);
+    if (!box) return 0;
     const planes: number[] = [];
-    for (let n = 0; n < this.shape[axis]; n++) if (this.slice(n, axis, label).some((v) => v === 1)) planes.push(n);
+    for (let n = box.low[axis]; n <= box.high[axis]; n++) if (this.slice(n, axis, label, box).includes(1)) planes.push(n);
     let made = 0;
     for (let p = 0; p + 1 < planes.length; p++) {
       const [from, to] = [planes[p]!, planes[p + 1]!];
       if (to - from < 2) continue;
-      const [d0, d1] = [this.signed(from, axis, label), this.signed(to, axis, label)];
+      const [d0, d1] = [this.signed(from, axis, label, box), this.signed(to, axis, label, box)];
       for (let n = from + 1; n < to; n++) {
         const t = (n - from) / (to - from);
-        this.write(n, axis, label, (at) => (1 - t) * d0[at]! + t * d1[at]! <= 0);
+        this.write(n, axis, label, box, (at) => (1 - t) * d0[at]! + t * d1[at]! <= 0);
         made++;
       }
     }
     return made;
   }
 
-  private write(n: number, axis: 0 | 1 | 2, label: number, holds: (at: number) => boolean): void {
-    const [a, b] = this.planeAxes(axis);
-    const stride = this.strides();
-    for (let y = 0; y < this.shape[b]; y++)
-      for (let x = 0; x < this.shape[a]; x++) {
-        const at = n * stride[axis] + x * stride[a] + y * stride[b];
-        if (this.voxels[at] === 0 && holds(x + this.shape[a] * y)) this.put(at, label);
+  /** Where a label lies, inclusive, with a rim of one voxel: what is outside it is outside every shape between its planes. */
+  private boxOf(label: number): Box | null {
+    if (!this.counts.get(label)) return null;
+    const [ni, nj, nk] = this.shape;
+    const low: Index = [ni, nj, nk];
+    const high: Index = [-1, -1, -1];
+    for (let k = 0; k < nk; k++)
+      for (let j = 0; j < nj; j++) {
+        const row = ni * (j + nj * k);
+        const first = this.voxels.subarray(row, row + ni).indexOf(label);
+        if (first < 0) continue;
+        const last = this.voxels.subarray(row, row + ni).lastIndexOf(label);
+        [first, j, k].forEach((n, a) => (low[a] = Math.min(low[a]!, n)));
+        [last, j, k].forEach((n, a) => (high[a] = Math.max(high[a]!, n)));
       }
+    return {
+      low: low.map((n) => Math.max(0, n - 1)) as Index,
+      high: high.map((n, a) => Math.min(this.shape[a]! - 1, n + 1)) as Index,
+    };
   }
 
-  private slice(n: number, axis: 0 | 1 | 2, label: number): Uint8Array {
+  /** The offset of every pixel of a plane of a box, in the order of its two axes. */
+  private pixels(n: number, axis: 0 | 1 | 2, { low, high }: Box, told: (offset: number, at: number) => void): void {
     const [a, b] = this.planeAxes(axis);
     const stride = this.strides();
-    const found = new Uint8Array(this.shape[a] * this.shape[b]);
-    for (let y = 0; y < this.shape[b]; y++)
-      for (let x = 0; x < this.shape[a]; x++)
-        if (this.voxels[n * stride[axis] + x * stride[a] + y * stride[b]] === label) found[x + this.shape[a] * y] = 1;
+    let at = 0;
+    for (let y = low[b]; y <= high[b]; y++)
+      for (let x = low[a]; x <= high[a]; x++, at++) told(n * stride[axis] + x * stride[a] + y * stride[b], at);
+  }
+
+  private write(n: number, axis: 0 | 1 | 2, label: number, box: Box, holds: (at: number) => boolean): void {
+    this.pixels(n, axis, box, (offset, at) => {
+      if (this.voxels[offset] === 0 && holds(at)) this.put(offset, label);
+    });
+  }
+
+  private slice(n: number, axis: 0 | 1 | 2, label: number, box: Box): Uint8Array {
+    const [width, height] = this.sizeOf(axis, box);
+    const found = new Uint8Array(width * height);
+    this.pixels(n, axis, box, (offset, at) => {
+      if (this.voxels[offset] === label) found[at] = 1;
+    });
     return found;
   }
 
-  private signed(n: number, axis: 0 | 1 | 2, label: number): Float32Array {
+  private sizeOf(axis: 0 | 1 | 2, { low, high }: Box): [number, number] {
     const [a, b] = this.planeAxes(axis);
-    const mask = this.slice(n, axis, label);
-    const out = distances(mask, this.shape[a], this.shape[b], this.spacing[a], this.spacing[b], 1);
-    const within = distances(mask, this.shape[a], this.shape[b], this.spacing[a], this.spacing[b], 0);
+    return [high[a] - low[a] + 1, high[b] - low[b] + 1];
+  }
+
+  private signed(n: number, axis: 0 | 1 | 2, label: number, box: Box): Float32Array {
+    const [a, b] = this.planeAxes(axis);
+    const [width, height] = this.sizeOf(axis, box);
+    const mask = this.slice(n, axis, label, box);
+    const out = distances(mask, width, height, this.spacing[a], this.spacing[b], 1);
+    const within = distances(mask, width, height, this.spacing[a], this.spacing[b], 0);
     return out.map((d, at) => d - within[at]!);
   }
 

@@ -137,10 +137,14 @@ export class Scene {
     view.render();
   }
 
-  /** Bring a point to the middle of its pane. */
-  centre(name: PlaneName, world: V3): void {
+  /** Bring a point to the middle of its pane, if it is not well inside it already: pictures stand still where they can. */
+  reveal(name: PlaneName, world: V3): void {
     const view = this.view(name);
-    if (!view) return;
+    const element = this.mounted.get(name);
+    if (!view || !element) return;
+    const at = view.worldToCanvas(world);
+    const size = [element.clientWidth, element.clientHeight];
+    if (at.every((p, n) => p > 0.15 * size[n]! && p < 0.85 * size[n]!)) return;
     const camera = view.getCamera();
     const off = add(world, camera.focalPoint as V3, -1);
     view.setCamera({ focalPoint: add(camera.focalPoint as V3, off), position: add(camera.position as V3, off) });
