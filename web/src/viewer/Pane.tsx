@@ -218,7 +218,7 @@ export function Pane(props: Props): ReactElement {
       if (event.ctrlKey) {
         const box = canvas.getBoundingClientRect();
         scene.zoom(name, event.deltaY < 0 ? 1.1 : 1 / 1.1, [event.clientX - box.left, event.clientY - box.top]);
-        return drawSoon();
+        return useView.getState().redraw(); // a prior study beside it comes along
       }
       const view = useView.getState();
       const focus = view.focus.slice() as V3;

@@ -224,7 +224,7 @@ export default function StudyView({ studyId }: { studyId: string }): ReactElemen
         {scene && layers ? (
           <>
             {pane("axial")}
-            {prior ? <Prior studyId={prior} frame={layers.frame} close={() => setPrior(null)} /> : null}
+            {prior ? <Prior studyId={prior} frame={layers.frame} present={scene} close={() => setPrior(null)} /> : null}
             {pane("coronal")}
             {in3d ? <Volume3d scene={scene} /> : pane("sagittal")}
           </>

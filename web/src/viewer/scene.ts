@@ -171,6 +171,19 @@ export class Scene {
     this.pan(name, view.worldToCanvas(before) as [number, number], still);
   }
 
+  /** Half the height of what a pane shows, in mm. */
+  scaleOf(name: PlaneName): number | null {
+    return this.view(name)?.getCamera().parallelScale ?? null;
+  }
+
+  /** As near as another scene's pane of the same height. */
+  scaleAs(name: PlaneName, other: Scene): void {
+    const [view, scale] = [this.view(name), other.scaleOf(name)];
+    if (!view || scale === null || scale === view.getCamera().parallelScale) return;
+    view.setCamera({ parallelScale: scale });
+    view.render();
+  }
+
   window({ level, width }: Window): void {
     for (const name of this.mounted.keys()) {
       if (name === "3d") continue;
