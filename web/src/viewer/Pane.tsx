@@ -1,9 +1,10 @@
 import { useCallback, useEffect, useRef, type PointerEvent, type ReactElement } from "react";
 import type { Reading } from "../api/client";
 import { useReading } from "../store/reading";
-import { drawCross, drawFrame, drawMask, drawMeasurement, perpendicular, text, type Point } from "./draw";
+import { drawCross, drawFrame, drawMeasurement, perpendicular, text, type Point } from "./draw";
 import { add, clamped, distance, inside, onward, rounded, toIndex, toWorld, turned, type Frame, type PlaneName, type V3 } from "./geometry";
 import type { Labels } from "./labels";
+import { MaskLayer } from "./mask";
 import type { Scene } from "./scene";
 import { useView, type Draft } from "./view";
 
@@ -34,6 +35,7 @@ export function Pane(props: Props): ReactElement {
   const plane = frame.planes[name];
   const gl = useRef<HTMLDivElement>(null);
   const over = useRef<HTMLCanvasElement>(null);
+  const masks = useRef<Masks>({ present: new MaskLayer(), original: new MaskLayer(), proposal: new MaskLayer() });
   const mouse = useRef<Point | null>(null);
   const hand = useRef<{ what: string; at: Point; from: V3 } | null>(null);
 
@@ -50,7 +52,7 @@ export function Pane(props: Props): ReactElement {
     if (!ctx) return;
     ctx.setTransform(dense, 0, 0, dense, 0, 0);
     ctx.clearRect(0, 0, width, height);
-    paintOver(ctx, { name, scene, layers, width, height, mouse: mouse.current });
+    paintOver(ctx, { name, scene, layers, width, height, mouse: mouse.current, masks: masks.current });
   }, [name, scene, layers]);
 
   useEffect(() => {
@@ -261,13 +263,16 @@ export function Pane(props: Props): ReactElement {
   );
 }
 
+type Masks = Record<"present" | "original" | "proposal", MaskLayer>;
+
 interface Painting extends Pick<Props, "name" | "scene" | "layers"> {
   width: number;
   height: number;
   mouse: Point | null;
+  masks: Masks;
 }
 
-function paintOver(ctx: CanvasRenderingContext2D, { name, scene, layers, width, height, mouse }: Painting): void {
+function paintOver(ctx: CanvasRenderingContext2D, { name, scene, layers, width, height, mouse, masks }: Painting): void {
   const { frame, labels, original, hu } = layers;
   const view = useView.getState();
   const { reading, active } = useReading.getState();
@@ -275,13 +280,14 @@ function paintOver(ctx: CanvasRenderingContext2D, { name, scene, layers, width, 
   const here = toWorld(frame, view.focus);
   const toCanvas = (world: V3): Point => scene.toCanvas(name, world);
   const dimmed = new Set(reading?.findings.filter((one) => one.decision === "rejected").map((one) => one.number) ?? []);
-  if (view.overlay && labels) drawMask(ctx, frame, plane, view.focus, labels.voxels, toCanvas, { filled: view.filled, active, dimmed });
+  if (view.overlay && labels) masks.present.draw(ctx, frame, plane, view.focus, labels, toCanvas, { filled: view.filled, active, dimmed });
+  const dashed = { active: null, dimmed: NO_NUMBERS, dashed: true };
   if (view.original && original) {
-    drawMask(ctx, frame, plane, view.focus, original, toCanvas, { filled: false, active: null, dimmed: NO_NUMBERS, dashed: true });
+    masks.original.draw(ctx, frame, plane, view.focus, { voxels: original, version: 0 }, toCanvas, { ...dashed, filled: false });
   }
-  const { proposal } = view;
-  if (proposal) {
-    drawMask(ctx, frame, plane, view.focus, proposal.mask, toCanvas, { filled: true, active: 1, dimmed: NO_NUMBERS, dashed: true }, proposal);
+  if (view.proposal) {
+    const { mask, start, shape } = view.proposal;
+    masks.proposal.draw(ctx, frame, plane, view.focus, { voxels: mask, version: 0, box: { start, shape } }, toCanvas, { ...dashed, filled: true, active: 1 });
   }
   measurementsOf(reading, view.draft, name).forEach(({ kind, points, words }) =>
     drawMeasurement(ctx, plane, here, kind, points, words, toCanvas, frame.spacing[plane.axis] * 0.6 + view.slabMm / 2),

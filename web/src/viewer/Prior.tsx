@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState, type ReactElement } from "react";
 import { clamped, rounded, toIndex, toWorld, type Frame, type V3 } from "./geometry";
-import { drawFrame, drawMask, text } from "./draw";
+import { drawFrame, text } from "./draw";
+import { MaskLayer } from "./mask";
 import type { Scene } from "./scene";
 import { useStudy } from "./study";
 import { useView } from "./view";
@@ -12,6 +13,7 @@ export function Prior({ studyId, frame, present, close }: { studyId: string; fra
   const { study, frame: own, labels, scene, problem } = useStudy(studyId, 0, 0, true);
   const gl = useRef<HTMLDivElement>(null);
   const over = useRef<HTMLCanvasElement>(null);
+  const mask = useRef(new MaskLayer());
   const [shift, setShift] = useState(0);
 
   useEffect(() => {
@@ -39,7 +41,7 @@ export function Prior({ studyId, frame, present, close }: { studyId: string; fra
       canvas.height = canvas.clientHeight;
       const toCanvas = (world: V3): [number, number] => scene.toCanvas("axial", world);
       const plane = own.planes.axial;
-      if (labels && view.overlay) drawMask(ctx, own, plane, focus, labels.voxels, toCanvas, { filled: view.filled, active: null, dimmed: NONE });
+      if (labels && view.overlay) mask.current.draw(ctx, own, plane, focus, labels, toCanvas, { filled: view.filled, active: null, dimmed: NONE });
       drawFrame(ctx, plane, canvas.width, canvas.height, toCanvas, toWorld(own, focus));
       text(ctx, `prior ${study?.study_at?.slice(0, 10) ?? ""}  ${focus[plane.axis] + 1}/${own.shape[plane.axis]}`, 8, 16);
     };

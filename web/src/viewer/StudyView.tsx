@@ -18,6 +18,7 @@ import "./viewer.css";
 
 const TOOLS: Record<string, Tool> = { c: "cross", d: "brush", e: "erase", p: "point", b: "box", l: "length", r: "bidirectional", q: "roi" };
 const EDITS = new Set<string>(["d", "e", "p", "b", "l", "r", "q", "n", "f", "i", "a", "x", "undo", "redo"]);
+const RETRY_MS = 5000;
 const SLABS = [0, 5, 10, 20];
 
 /** One study: three linked planes, the tools, and the report beside them. */
@@ -187,6 +188,18 @@ export default function StudyView({ studyId }: { studyId: string }): ReactElemen
       if (labels && !collided.current) void saveNow(labels);
     };
   }, [labels]);
+
+  // what was kept here while the server was away is sent by itself
+  useEffect(() => {
+    if (saving !== "offline") return;
+    const retry = (): void => void useReading.getState().retry();
+    const timer = window.setInterval(retry, RETRY_MS);
+    addEventListener("online", retry);
+    return () => {
+      window.clearInterval(timer);
+      removeEventListener("online", retry);
+    };
+  }, [saving]);
 
   useEffect(() => testHandle(scene, layers, setPrior), [scene, layers]);
 

@@ -1,21 +1,6 @@
 import { expect, it } from "vitest";
-import { colour, perpendicular, planeLabels } from "./draw";
+import { colour, perpendicular } from "./draw";
 import { dot, type V3 } from "./geometry";
-
-it.each([0, 1, 2] as const)("a plane across axis %i holds the voxels of the grid", (axis) => {
-  const shape: V3 = [3, 4, 5];
-  const voxels = Uint8Array.from({ length: 60 }, (_, n) => n);
-  const { labels, width, height } = planeLabels(voxels, shape, axis, 2);
-  const [a, b] = [0, 1, 2].filter((one) => one !== axis) as [number, number];
-  expect([width, height]).toEqual([shape[a], shape[b]]);
-  for (let y = 0; y < height; y++)
-    for (let x = 0; x < width; x++) {
-      const ijk = [2, 2, 2];
-      ijk[a] = x;
-      ijk[b] = y;
-      expect(labels[x + width * y]).toBe(voxels[ijk[0]! + 3 * (ijk[1]! + 4 * ijk[2]!)]);
-    }
-});
 
 it("the short axis stands at a right angle on the long one, wherever the hand goes", () => {
   const [a, b, normal]: [V3, V3, V3] = [[0, 0, 0], [10, 5, 0], [0, 0, 1]];

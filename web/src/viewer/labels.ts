@@ -29,6 +29,8 @@ export class Labels {
   private done: Step[] = [];
   private undone: Step[] = [];
   private open: { what: string; before: Map<number, number> } | null = null;
+  /** Counts up with every change of the voxels. */
+  version = 0;
   /** Planes k that the server does not have yet, inclusive. */
   dirty: [number, number] | null = null;
 
@@ -80,6 +82,7 @@ export class Labels {
   }
 
   private touch(first: number, last: number): void {
+    this.version++;
     const plane = this.shape[0] * this.shape[1];
     const [a, b] = [Math.floor(first / plane), Math.floor(last / plane)];
     this.dirty = this.dirty ? [Math.min(this.dirty[0], a), Math.max(this.dirty[1], b)] : [a, b];
