@@ -15,6 +15,17 @@ export interface Planes {
   first: number;
   last: number;
   voxels: Uint8Array;
+  /** 1 where the hand changed a voxel; the others are as they were loaded. */
+  mine: Uint8Array;
+}
+
+/** What the hand changed, laid over a whole mask; mask and planes hold the same afterwards. */
+export function layOver(mask: Uint8Array, { first, voxels, mine, last }: Planes): void {
+  const start = (first * voxels.length) / (last - first + 1);
+  for (let at = 0; at < voxels.length; at++) {
+    if (mine[at]) mask[start + at] = voxels[at]!;
+    else voxels[at] = mask[start + at]!;
+  }
 }
 
 interface State {
@@ -134,10 +145,14 @@ export const useReading = create<State>((set, state) => {
       set({ reading, saving: "saved", conflict: null, problem: "" });
     },
     keepMine: async () => {
-      // theirs stays in the study's versions; mine is laid on top of it, change by change
+      // mine is laid over theirs, change by change and voxel by voxel; whoever is faster between the two requests is met as a conflict again
       const { studyId } = state();
       if (!studyId) return;
       const reading = await get<Reading>(`/api/studies/${studyId}/reading`);
+      if (queue.some((one) => one.kind === "mask")) {
+        const theirs = new Uint8Array(await (await request("GET", `/api/studies/${studyId}/mask`)).arrayBuffer());
+        for (const one of queue) if (one.kind === "mask") layOver(theirs, one.planes);
+      }
       set({ reading, conflict: null, saving: "saving" });
       await add2();
     },

@@ -333,6 +333,7 @@ function testHandle(scene: ReturnType<typeof useStudy>["scene"], layers: Layers 
       return [x + (box?.left ?? 0), y + (box?.top ?? 0)];
     },
     beside,
+    store: useReading,
     focus: () => useView.getState().focus,
     labelAt: (ijk: V3) => layers.labels?.at(ijk as Index) ?? null,
     count: (label: number) => layers.labels?.counts.get(label) ?? 0,

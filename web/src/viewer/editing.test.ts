@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { useReading } from "../store/reading";
-import { boxAround, forgetStrokes, freeNumber, saveNow, saveSoon, unsaved } from "./editing";
+import { boxAround, forgetStrokes, freeNumber, saveNow, saveSoon, takeProposal, unsaved } from "./editing";
 import { Labels } from "./labels";
+import { useView } from "./view";
 
 const painted = (): Labels => {
   const labels = new Labels([8, 8, 6], [1, 1, 1], new Uint8Array(8 * 8 * 6));
@@ -46,9 +47,8 @@ it("keeps planes that the server refused for the next save", async () => {
 });
 
 it("leaves planes to the store's queue while the server is away or another's version is asked about", async () => {
-  const labels = painted();
   for (const saving of ["offline", "conflict"] as const) {
-    labels.giveBack(2, 2);
+    const labels = painted();
     useReading.setState({ saving, saveMask: () => Promise.resolve(false) });
     await saveNow(labels);
     expect(labels.dirty).toBeNull();
@@ -89,4 +89,33 @@ it.each([0, 1, 2] as const)("a box drawn across axis %i is inside the grid, and 
       expect(high[a]).toBeGreaterThan(low[a]);
     }
   }
+});
+
+const proposal = { start: [0, 0, 0] as [number, number, number], shape: [8, 8, 6] as [number, number, number], type: "cyst", probability: 0.5 };
+
+it("takes a proposal once, as one step, and only where no finding is", async () => {
+  const change = vi.fn(() => Promise.resolve(true));
+  useReading.setState({ change, saveMask: () => Promise.resolve(true), reading: { findings: [{ number: 1, origin: "ai" }] } as never });
+  const labels = painted();
+  const [before, steps] = [labels.counts.get(1), labels.undoable];
+  useView.setState({ proposal: { ...proposal, mask: new Uint8Array(8 * 8 * 6).fill(1) } });
+  await Promise.all([takeProposal(labels), takeProposal(labels)]);
+  expect(change).toHaveBeenCalledTimes(1);
+  expect(labels.undoable).toBe(steps + 1);
+  expect(labels.counts.get(1)).toBe(before);
+  expect(labels.counts.get(2)).toBe(8 * 8 * 6 - before!);
+});
+
+it("adds no finding for a proposal that has nothing of its own, and keeps one that the server would not add", async () => {
+  const change = vi.fn(() => Promise.resolve(false));
+  useReading.setState({ change, saveMask: () => Promise.resolve(true), reading: { findings: [{ number: 1, origin: "ai" }] } as never });
+  const labels = painted();
+  useView.setState({ proposal: { ...proposal, mask: labels.voxels.map((label) => Number(label === 1)) } });
+  await takeProposal(labels);
+  expect(change).not.toHaveBeenCalled();
+  const kept = { ...proposal, mask: new Uint8Array(8 * 8 * 6).fill(1) };
+  useView.setState({ proposal: kept });
+  await takeProposal(labels);
+  expect(useView.getState().proposal).toEqual(kept);
+  expect(labels.counts.get(2)).toBeUndefined();
 });

@@ -21,7 +21,7 @@ export async function saveNow(labels: Labels): Promise<void> {
   if (!planes) return;
   const kept = await useReading.getState().saveMask(planes);
   // what the server would not take goes along with the next stroke, or is asked about on leaving
-  if (!kept && useReading.getState().saving === "refused") labels.giveBack(planes.first, planes.last);
+  if (!kept && useReading.getState().saving === "refused") labels.giveBack(planes);
 }
 
 /** Strokes that another's mask is about to replace are not sent any more. */
@@ -77,13 +77,16 @@ export async function propose(studyId: string, asked: { point_ijk?: Index; box_i
 export async function takeProposal(labels: Labels): Promise<void> {
   const { proposal, set, redraw } = useView.getState();
   if (!proposal) return;
+  set({ proposal: null, words: "" }); // a second Enter must not take it twice
+  if (labels.free(proposal.start, proposal.shape, proposal.mask) === 0) {
+    return set({ words: "All that it marks belongs to other findings already." });
+  }
   const { active, reading } = useReading.getState();
   const mine = reading?.findings.find((one) => one.number === active);
   const empty = mine && mine.origin !== "ai" && (labels.counts.get(mine.number) ?? 0) === 0;
   const number = empty ? mine.number : await addFinding(proposal.type, "proposal");
-  if (number === null) return;
+  if (number === null) return set({ proposal, words: "The finding could not be added; Enter tries again." });
   labels.lay(proposal.start, proposal.shape, proposal.mask, number);
-  set({ proposal: null, words: "" });
   redraw();
   saveSoon(labels);
 }

@@ -139,12 +139,14 @@ describe("the mask", () => {
     expect(labels.painting).toBe(true);
     labels.end();
     expect(labels.painting).toBe(false);
-    expect(labels.takeDirty()).not.toBeNull();
+    const taken = labels.takeDirty()!;
     labels.begin("stroke");
     labels.paint([9, 9, 7], 2, disc, 1);
+    labels.paint([2, 2, 3], 2, disc, 1);
     labels.end();
-    labels.giveBack(3, 3);
+    labels.giveBack(taken);
     expect(labels.dirty).toEqual([3, 7]);
+    expect(labels.takeDirty()!.mine).toEqual(labels.voxels.slice(3 * 360, 8 * 360)); // all that was painted, both times
   });
 
   it("gives the painted planes to save once", () => {

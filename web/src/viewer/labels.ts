@@ -1,4 +1,5 @@
 // The lesion mask being edited: voxels, brushes, fills, interpolation, and a history of exactly one step per action.
+import type { Planes } from "../store/reading";
 import { inside, type Index, type V3 } from "./geometry";
 
 /** What an action changed: voxel offsets, ascending, with their labels before and after. */
@@ -33,6 +34,8 @@ export class Labels {
   version = 0;
   /** Planes k that the server does not have yet, inclusive. */
   dirty: [number, number] | null = null;
+  /** Which voxels of a plane k were changed since they were taken to be saved. */
+  private changed = new Map<number, Uint8Array>();
 
   constructor(
     readonly shape: Index,
@@ -75,10 +78,19 @@ export class Labels {
     if (old === label) return;
     if (!this.open) throw new Error("no action is open");
     if (!this.open.before.has(at)) this.open.before.set(at, old);
+    this.change(at, old, label);
+    this.touch(at, at);
+  }
+
+  private change(at: number, old: number, label: number): void {
     this.voxels[at] = label;
     this.count(old, -1);
     this.count(label, 1);
-    this.touch(at, at);
+    const plane = this.shape[0] * this.shape[1];
+    const k = Math.floor(at / plane);
+    let marks = this.changed.get(k);
+    if (!marks) this.changed.set(k, (marks = new Uint8Array(plane)));
+    marks[at - k * plane] = 1;
   }
 
   private touch(first: number, last: number): void {
@@ -136,11 +148,7 @@ export class Labels {
   }
 
   private apply(step: Step, values: Uint8Array): void {
-    step.offsets.forEach((at, n) => {
-      this.count(this.voxels[at]!, -1);
-      this.voxels[at] = values[n]!;
-      this.count(values[n]!, 1);
-    });
+    step.offsets.forEach((at, n) => this.change(at, this.voxels[at]!, values[n]!));
     this.touch(step.offsets[0]!, step.offsets[step.offsets.length - 1]!);
   }
 
@@ -302,18 +310,25 @@ export class Labels {
     return out.map((d, at) => d - within[at]!);
   }
 
-  /** Lay a mask of a box into a label, as one step: it takes the label's place inside the box only where it has voxels. */
+  /** Lay a mask of a box into a label, as one step; only where there is nothing yet. */
   lay(start: Index, shape: Index, mask: Uint8Array, label: number): void {
     this.begin("proposal");
-    let at = 0;
+    this.free(start, shape, mask, (voxel) => this.put(voxel, label));
+    this.end();
+  }
+
+  /** Visit what a mask of a box marks and no finding has; returns how many voxels that are. */
+  free(start: Index, shape: Index, mask: Uint8Array, told: (voxel: number) => void = () => undefined): number {
+    let [at, found] = [0, 0];
     for (let k = 0; k < shape[2]; k++)
       for (let j = 0; j < shape[1]; j++)
-        for (let i = 0; i < shape[0]; i++, at++)
-          if (mask[at]) {
-            const voxel = this.offset([start[0] + i, start[1] + j, start[2] + k]);
-            if (this.voxels[voxel] === 0) this.put(voxel, label);
-          }
-    this.end();
+        for (let i = 0; i < shape[0]; i++, at++) {
+          const voxel = this.offset([start[0] + i, start[1] + j, start[2] + k]);
+          if (!mask[at] || this.voxels[voxel] !== 0) continue;
+          found++;
+          told(voxel);
+        }
+    return found;
   }
 
   /** Take a label out of the mask altogether. */
@@ -323,18 +338,27 @@ export class Labels {
     this.end();
   }
 
-  /** The planes that are to be saved, and their bytes; after that they count as saved. */
-  takeDirty(): { first: number; last: number; voxels: Uint8Array } | null {
+  /** The planes that are to be saved, and which of their voxels the hand changed; after that they count as saved. */
+  takeDirty(): Planes | null {
     if (!this.dirty) return null;
     const [first, last] = this.dirty;
     const plane = this.shape[0] * this.shape[1];
+    const mine = new Uint8Array((last - first + 1) * plane);
+    for (const [k, marks] of this.changed) mine.set(marks, (k - first) * plane);
     this.dirty = null;
-    return { first, last, voxels: this.voxels.slice(first * plane, (last + 1) * plane) };
+    this.changed.clear();
+    return { first, last, voxels: this.voxels.slice(first * plane, (last + 1) * plane), mine };
   }
 
   /** Planes that were taken but could not be saved are to be saved again. */
-  giveBack(first: number, last: number): void {
+  giveBack({ first, last, mine }: Planes): void {
     this.dirty = this.dirty ? [Math.min(this.dirty[0], first), Math.max(this.dirty[1], last)] : [first, last];
+    const plane = this.shape[0] * this.shape[1];
+    for (let k = first; k <= last; k++) {
+      const marks = mine.slice((k - first) * plane, (k - first + 1) * plane);
+      this.changed.get(k)?.forEach((mark, at) => (marks[at] ||= mark));
+      this.changed.set(k, marks);
+    }
   }
 }
 

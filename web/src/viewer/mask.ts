@@ -142,6 +142,8 @@ export class MaskLayer {
   }
 }
 
+const WHITE: [number, number, number] = [255, 255, 255];
+
 function fill(picture: HTMLCanvasElement, labels: Uint8Array, width: number, [x0, y0, x1, y1]: [number, number, number, number], look: MaskLook): void {
   picture.width = x1 - x0;
   picture.height = y1 - y0;
@@ -152,7 +154,7 @@ function fill(picture: HTMLCanvasElement, labels: Uint8Array, width: number, [x0
     for (let x = x0; x < x1; x++, at += 4) {
       const label = labels[x + width * y]!;
       if (label === 0) continue;
-      const [r, g, b] = colour(label);
+      const [r, g, b] = look.dashed ? WHITE : colour(label);
       image.data[at] = r;
       image.data[at + 1] = g;
       image.data[at + 2] = b;
