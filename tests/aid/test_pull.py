@@ -6,7 +6,7 @@ from study_made import open_room, write_study
 
 from panlesion.aid.store import files
 from panlesion.aid.store.files import content_sha256
-from panlesion.aid.store.pull import run_pull
+from panlesion.aid.store.pull import fetch_study
 from panlesion.aid.store.receiver import start_receiver
 from panlesion.aid.store.remote import RemoteError, echo, search
 from panlesion.aid.tables import Node, Rejected, Study
@@ -56,7 +56,7 @@ def listed(room, node):
 def pull(room, node, study=STUDY):
     said = []
     payload = {"node_id": str(node.id), "study_uid": study}
-    return run_pull(room.sessions, room.settings, payload, lambda done, words: said.append((done, words)))
+    return fetch_study(room.sessions, room.settings, payload, lambda done, words: said.append((done, words)))
 
 
 @pytest.mark.parametrize("how", ["web", "get", "move"])

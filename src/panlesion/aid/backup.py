@@ -75,7 +75,14 @@ def _fill(settings: Settings, sessions: Sessions, sink: Sink, copy: Path, watch:
 
 def _known(sessions: Sessions) -> tuple[Head, set[str]]:
     """The audit log's head, and every path that a row names."""
-    columns = (Instance.path, Reading.mask_path, Reading.original_path, Reading.signed_path, Version.mask_path)
+    columns = (
+        Instance.path,
+        Reading.mask_path,
+        Reading.original_mask,
+        Reading.original_path,
+        Reading.signed_path,
+        Version.mask_path,
+    )
     with sessions() as session:
         head = head_of(session)
         assert head is not None, "the backup itself has just been written down"

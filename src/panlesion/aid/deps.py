@@ -1,6 +1,7 @@
 """What routes ask for: the settings, a database session, who is asking, and the study they may see."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
@@ -104,15 +105,22 @@ def user_of(login: LoginDep) -> User:
 UserDep = Annotated[User, Depends(user_of)]
 
 
-def having(*roles: Role) -> Callable[[User], User]:
+@dataclass(frozen=True)
+class Having:
     """A dependency that lets only these roles in."""
 
-    def check(user: UserDep) -> User:
-        if user.role not in roles:
-            raise HTTPException(status.HTTP_403_FORBIDDEN, f"this is for {' and '.join(roles)} accounts, yours is {user.role}")
+    roles: tuple[Role, ...]
+
+    def __call__(self, user: UserDep) -> User:
+        if user.role not in self.roles:
+            words = f"this is for {' and '.join(self.roles)} accounts, yours is {user.role}"
+            raise HTTPException(status.HTTP_403_FORBIDDEN, words)
         return user
 
-    return check
+
+def having(*roles: Role) -> Having:
+    """Only these."""
+    return Having(roles)
 
 
 ReaderDep = Annotated[User, Depends(having(Role.READER))]

@@ -62,4 +62,4 @@ class Feed:
     def _changed(self, since: datetime) -> Changed:
         with self._sessions() as session:
             changed = select(Study.id, Study.changed_at).where(Study.changed_at > since).order_by(Study.changed_at.desc())
-            return dict(session.execute(changed.limit(MOST)).tuples().all())
+            return {row[0]: row[1] for row in session.execute(changed.limit(MOST))}

@@ -8,16 +8,16 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 
 from panlesion.aid.accounts.users import make_first_admin
 from panlesion.aid.app import create_app
 from panlesion.aid.db import Sessions
+from panlesion.aid.jobs.supervise import Supervisor
 from panlesion.aid.settings import Settings
+from panlesion.aid.store.files import sweep
 from panlesion.errors import StoreError
 
 LOCK = ".server.lock"
@@ -52,7 +52,11 @@ def run(settings: Settings, told: Callable[[str, str | None], None]) -> None:
     os.umask(0o077)  # of everything written from here on, workers' files too
     app = create_app(settings)
     sessions: Sessions = app.state.sessions
-    with alone_on(settings.data), listening(settings) as listener, parts(settings, sessions):
+    with ExitStack() as held:
+        held.enter_context(alone_on(settings.data))
+        listener = held.enter_context(listening(settings))
+        sweep(sessions, settings)
+        held.enter_context(parts(settings, sessions))
         with sessions.begin() as session:
             password = make_first_admin(session)
         config = uvicorn.Config(
@@ -110,15 +114,15 @@ def url_of(settings: Settings, listener: socket.socket) -> str:
 
 @contextmanager
 def parts(settings: Settings, sessions: Sessions) -> Iterator[None]:
-    """Workers and the DICOM receiver, where they are wanted; stopped in the other order."""
+    """The supervisor with its workers, and the DICOM receiver where it is wanted; stopped in the other order."""
     with ExitStack() as running:
-        if settings.workers:
-            supervisor: Any = import_module("panlesion.aid.jobs.supervise").Supervisor(settings)
-            supervisor.start()
-            running.callback(supervisor.stop)
+        supervisor = Supervisor(settings, sessions)
+        supervisor.start()
+        running.callback(supervisor.stop)
         if settings.dicom_port:
-            receiver: Any = import_module("panlesion.aid.store.receiver").start_receiver(settings, sessions)
-            running.callback(receiver.stop)
+            from panlesion.aid.store.receiver import start_receiver
+
+            running.callback(start_receiver(settings, sessions).stop)
         yield
 
 

@@ -47,13 +47,13 @@ def worklist(session: Session, visible: ColumnElement[bool], asked: Asked) -> Wo
     """Rows of a page, the total behind it, and the counts of every state."""
     met = and_(visible, *_met(asked))
     grouped = select(Study.state, func.count()).where(met).group_by(Study.state)
-    counts = dict(session.execute(grouped).tuples().all())
+    counts = {row[0]: row[1] for row in session.execute(grouped)}
     column = _COLUMNS[asked.sort]
     order = column.desc().nulls_last() if asked.descending else column.asc().nulls_last()
     page = rows_of(met, *((Study.state.in_(asked.states),) if asked.states else ()))
     found = session.execute(page.order_by(order, Study.received_at.desc(), Study.id).limit(asked.limit).offset(asked.offset))
     total = sum(number for state, number in counts.items() if not asked.states or state in asked.states)
-    return WorklistOut(total=total, counts=counts, items=[row_of(study, job) for study, job in found.tuples()])
+    return WorklistOut(total=total, counts=counts, items=[row_of(study, job) for study, job in found])
 
 
 def rows_of(*conditions: ColumnElement[bool]) -> Select[Study, Job]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from panlesion.cli import _aid_worker
 from panlesion.cli._aid_options import settings as settings_of
 from panlesion.cli._aid_options import with_settings
 from panlesion.cli._extras import need_aid_extra
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 audit = typer.Typer(no_args_is_help=True, help="Check or write out the audit log.", rich_markup_mode="markdown")
 app.add_typer(audit, name="audit")
+_aid_worker.add_to(app)
 
 Data = Annotated[Path, typer.Option("--data", envvar="PANLESION_AID_DATA", help="The server's data folder.")]
 DatabaseUrl = Annotated[

@@ -14,7 +14,7 @@ from panlesion.aid.tables import User
 from panlesion.aid.vocabulary import Action, Role
 from panlesion.errors import AccountError
 
-FIRST_ADMIN = "admin"
+FIRST_ADMIN, DEMO_READER = "admin", "reader"
 
 
 def named(session: Session, name: str) -> User | None:
@@ -23,21 +23,27 @@ def named(session: Session, name: str) -> User | None:
 
 
 def make_first_admin(session: Session) -> str | None:
-    """Make the first administrator of a server without accounts, and tell the password, which is kept nowhere."""
+    """Make the administrator of a server that has none, and tell the password, which is kept nowhere."""
     take_turn(session, Turn.ACCOUNTS)
-    if session.scalar(select(User.id).limit(1)) is not None:
+    if session.scalar(select(User.id).where(User.role == Role.ADMIN).limit(1)) is not None:
         return None
+    return _made(session, FIRST_ADMIN, "Administrator", Role.ADMIN)
+
+
+def make_demo_reader(session: Session) -> str | None:
+    """Make a reader for drawn patients, unless there is one of that name, and tell the password, which is kept nowhere."""
+    take_turn(session, Turn.ACCOUNTS)
+    if named(session, DEMO_READER) is not None:
+        return None
+    return _made(session, DEMO_READER, "Demo Reader", Role.READER)
+
+
+def _made(session: Session, name: str, display_name: str, role: Role) -> str:
     password = new_password()
-    user = User(
-        name=FIRST_ADMIN,
-        display_name="Administrator",
-        role=Role.ADMIN,
-        password_hash=hash_password(password),
-        must_change=True,
-    )
+    user = User(name=name, display_name=display_name, role=role, password_hash=hash_password(password), must_change=True)
     session.add(user)
     session.flush()
-    record(session, Action.ACCOUNT_CHANGED, by=None, account=str(user.id), made=True, role=Role.ADMIN)
+    record(session, Action.ACCOUNT_CHANGED, by=None, account=str(user.id), made=True, role=role)
     return password
 
 

@@ -82,6 +82,7 @@ def _image(patient: Patient, sop_uid: UID) -> FileDataset:
     image.StudyDescription, image.SeriesDescription = patient.description, "drawn CT, no real patient"
     image.PatientName, image.PatientID = patient.name, patient.id
     image.PatientBirthDate, image.PatientSex = patient.birth_date, patient.sex
+    image.BodyPartExamined = "CHESTABDPELVIS"
     image.PatientPosition, image.PositionReferenceIndicator, image.KVP = "HFS", "", "120"
     image.SamplesPerPixel, image.PhotometricInterpretation = 1, "MONOCHROME2"
     image.BitsAllocated, image.BitsStored, image.HighBit, image.PixelRepresentation = 16, 12, 11, 0

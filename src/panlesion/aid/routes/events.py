@@ -46,5 +46,5 @@ def _rows(sessions: Sessions, settings: Settings, token: str, changed: Iterable[
         login = session.get(Login, token)
         if login is None or not login.user.active or now() - login.created_at > timedelta(hours=settings.login_hours):
             return None
-        found = session.execute(rows_of(Study.id.in_(list(changed)), visible_to(login.user))).tuples().all() if changed else []
+        found = session.execute(rows_of(Study.id.in_(list(changed)), visible_to(login.user))).all() if changed else []
         return [Event(study=row_of(study, job)).model_dump_json() for study, job in found]

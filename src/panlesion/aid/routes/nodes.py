@@ -19,8 +19,8 @@ from panlesion.errors import PanlesionError
 router = APIRouter(prefix="/nodes", tags=["nodes"])
 
 
-def node_of(node_id: UUID, session: SessionDep) -> Node:
-    """The node named in the path."""
+def node_of(node_id: UUID, session: SessionDep, _user: StaffDep) -> Node:
+    """The node named in the path; nobody else learns whether there is one."""
     node = session.get(Node, node_id)
     if node is None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, "no such PACS")

@@ -77,9 +77,9 @@ AskedDep = Annotated[Asked, Depends(asked, scope="function")]
 @router.post("/sign")
 def sign_reading(
     told: SignIn,
+    signer: ReaderDep,
     wanted: AskedDep,
     login: LoginDep,
-    signer: ReaderDep,
     settings: SettingsDep,
     if_match: Annotated[str | None, Header()] = None,
 ) -> SignedOut:

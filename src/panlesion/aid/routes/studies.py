@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from panlesion.aid.audit import record
 from panlesion.aid.deps import ManagerDep, SessionDep, SettingsDep, StudyDep, ViewerDep, visible_to
+from panlesion.aid.imaging.metadata import forget_study
 from panlesion.aid.jobs.queue import enqueue
 from panlesion.aid.reads.scan import GRID_FILE, results_folder
 from panlesion.aid.schemas.accounts import UserOut
@@ -94,6 +95,7 @@ def delete_study(study: StudyDep, user: ManagerDep, session: SessionDep, setting
     session.delete(study)
     session.commit()  # files go when no row names them any more
     remove_study(settings, study.id)
+    forget_study(settings.data, study.id)
 
 
 @router.get("/studies/{study_id}/access")

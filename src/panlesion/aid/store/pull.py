@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from panlesion.aid.audit import record
 from panlesion.aid.db import Sessions
+from panlesion.aid.jobs.runner import Outcome as JobOutcome
 from panlesion.aid.settings import Settings
 from panlesion.aid.store.check import UID_RULE, RefusedError
 from panlesion.aid.store.files import CHUNK
@@ -21,7 +22,7 @@ from panlesion.aid.store.multipart import Parts, boundary_of
 from panlesion.aid.store.receiver import COMPRESSED, UNCOMPRESSED, store_and_tell
 from panlesion.aid.store.remote import CarefulSession, RemoteError, associated, naming, web_client
 from panlesion.aid.store.upload import Upload
-from panlesion.aid.tables import Node, Study, User
+from panlesion.aid.tables import Job, Node, Study, User
 from panlesion.aid.vocabulary import Action, NodeKind, StudySource
 from panlesion.ct.dicom_header import CT_CLASSES, MR_CLASSES
 
@@ -56,7 +57,16 @@ class _Paced:
             self.tell(min(done / total, 0.99) if total else 0.0, f"{done} of {total or '?'} images")
 
 
-def run_pull(
+def run_pull(sessions: Sessions, settings: Settings, job: Job, progress: Progress) -> JobOutcome:
+    """`fetch_study` as a worker runs it.
+
+    Raises:
+        RemoteError: As `fetch_study`.
+    """
+    return JobOutcome(answer=fetch_study(sessions, settings, job.payload, progress, by=job.by))
+
+
+def fetch_study(
     sessions: Sessions, settings: Settings, payload: dict[str, Any], progress: Progress, *, by: UUID | None = None
 ) -> dict[str, Any]:
     """Fetch a study; what of it is here already is not kept twice.
