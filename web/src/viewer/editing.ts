@@ -1,8 +1,9 @@
 // Between the mask in the hand and the mask on the server: saved a little after each stroke, reloaded when another won.
 import { ApiError, call, type Change, type Schemas } from "../api/client";
 import { useReading } from "../store/reading";
-import { expand, type Labels } from "./labels";
 import type { Index, V3 } from "./geometry";
+import type { Labels } from "./labels";
+import { expand } from "./shapes";
 import { useView, type Proposal } from "./view";
 
 const SAVE_AFTER_MS = 700;
