@@ -7,7 +7,7 @@ export function Active({ liveMl }: { liveMl: ReadonlyMap<number, number> }): Rea
   const active = useReading((s) => s.active);
   if (active === null) return null;
   return (
-    <span className="active" data-testid="active" data-number={active}>
+    <span className="in-hand" data-testid="active" data-number={active}>
       <i style={{ background: css(active) }} aria-hidden="true" />
       <span title="active finding">{active}</span>
       <span className="dim" data-testid="active-ml">
