@@ -88,8 +88,10 @@ export default function StudyView({ studyId }: { studyId: string }): ReactElemen
         void addFinding(findings[at]?.type ?? "other_mass", "reader").then((number) => {
           if (number !== null) now.set({ tool: "brush", words: "Paint the new finding." });
         });
-      } else if (key === "s") openSign();
-      else if (key === "?") setHelp(true);
+      } else if (key === "s") {
+        if (labels) void saveNow(labels);
+        openSign();
+      } else if (key === "?") setHelp(true);
       else if (key === "v") setIn3d((is) => !is);
       else if (key === "0" && scene) {
         for (const name of PLANES) {

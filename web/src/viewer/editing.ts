@@ -22,7 +22,7 @@ export async function saveNow(labels: Labels): Promise<void> {
   if (!planes) return;
   const kept = await useReading.getState().saveMask(planes);
   // what the server would not take goes along with the next stroke, or is asked about on leaving
-  if (!kept && useReading.getState().saving === "refused") labels.giveBack(planes);
+  if (!kept && !["offline", "conflict"].includes(useReading.getState().saving)) labels.giveBack(planes);
 }
 
 /** Strokes that another's mask is about to replace are not sent any more. */
