@@ -16,6 +16,8 @@ export function Sign({ studyId, reading, close }: { studyId: string; reading: Re
     void change(open.map((number) => ({ op: "decide", number, decision }) as Change));
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
+    const { saving } = useReading.getState();
+    if (saving !== "saved" && saving !== "refused") return setProblem("Your last changes are not on the server yet. Sign when they are saved.");
     setBusy(true);
     setProblem("");
     try {

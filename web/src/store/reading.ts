@@ -15,6 +15,17 @@ export interface Planes {
   first: number;
   last: number;
   voxels: Uint8Array;
+  /** 1 where the hand changed a voxel; the others are as they were loaded. */
+  mine: Uint8Array;
+}
+
+/** What the hand changed, laid over a whole mask; mask and planes hold the same afterwards. */
+export function layOver(mask: Uint8Array, { first, voxels, mine, last }: Planes): void {
+  const start = (first * voxels.length) / (last - first + 1);
+  for (let at = 0; at < voxels.length; at++) {
+    if (mine[at]) mask[start + at] = voxels[at]!;
+    else voxels[at] = mask[start + at]!;
+  }
 }
 
 interface State {
@@ -34,17 +45,28 @@ interface State {
   put: (reading: Reading) => void;
 }
 
-type Waiting = { kind: "changes"; changes: Change[] } | { kind: "mask"; planes: Planes };
+type Waiting = ({ kind: "changes"; changes: Change[] } | { kind: "mask"; planes: Planes }) & { settle: (kept: boolean) => void };
+
+/** A study that was opened, and what is on its way to the server; it is sent to the end even if another one is opened meanwhile. */
+interface Open {
+  studyId: string;
+  /** Of the reading when the study was left. */
+  version: number;
+  queue: Waiting[];
+  running: Promise<void> | null;
+}
 
 async function gzip(bytes: Uint8Array): Promise<Blob> {
   const stream = new Blob([bytes as BlobPart]).stream().pipeThrough(new CompressionStream("gzip"));
   return new Response(stream).blob();
 }
 
+/** Whether the server said no for good: not away, not out of a session, not at another version. */
+const isRefusal = (error: unknown): boolean => !(error instanceof OfflineError || (error instanceof ApiError && (error.status === 412 || error.status === 401)));
+
 export const useReading = create<State>((set, state) => {
   // One request at a time, in the order of the reader's hand: each is made on the version the one before gave.
-  let queue: Waiting[] = [];
-  let running: Promise<boolean> | null = null;
+  let open: Open = { studyId: "", version: 0, queue: [], running: null };
 
   const send = async (studyId: string, version: number, next: Waiting): Promise<Reading> => {
     const headers = { "If-Match": `"${version}"` };
@@ -60,56 +82,53 @@ export const useReading = create<State>((set, state) => {
     return (await answer.json()) as Reading;
   };
 
-  const drain = async (): Promise<boolean> => {
-    const { studyId } = state();
-    while (queue.length > 0) {
-      const { reading } = state();
-      const next = queue[0];
-      if (!studyId || !reading || !next || state().studyId !== studyId) return false;
-      set({ saving: "saving", problem: "" });
-      try {
-        const fresh = await send(studyId, reading.version, next);
-        if (state().studyId !== studyId) return false;
-        queue.shift();
-        set({ reading: fresh });
-      } catch (error) {
-        return failed(error);
+  const drain = async (own: Open): Promise<void> => {
+    let refused = "";
+    try {
+      for (let next = own.queue[0]; next; next = own.queue[0]) {
+        const here = own === open;
+        if (here) set({ saving: "saving", problem: "" });
+        try {
+          const version = here ? (state().reading?.version ?? own.version) : own.version;
+          const fresh = await send(own.studyId, version, next);
+          own.version = fresh.version;
+          own.queue.shift();
+          if (own === open) set({ reading: fresh });
+          next.settle(true);
+        } catch (error) {
+          if (!isRefusal(error)) return stopped(own, error);
+          own.queue.shift(); // what the server refuses it will refuse again; the reader is told
+          refused = error instanceof Error ? error.message : String(error);
+          if (own === open) set({ saving: "refused", problem: refused });
+          next.settle(false);
+        }
       }
+    } finally {
+      own.running = null;
     }
-    set({ saving: "saved" });
-    return true;
+    if (own === open) set(refused ? { saving: "refused", problem: refused } : { saving: "saved" });
+    else if (refused) set({ problem: `Of the study before, this was not saved: ${refused}` });
   };
 
-  const failed = (error: unknown): false => {
-    if (error instanceof OfflineError) set({ saving: "offline", problem: error.message });
+  /** The server is away or has another version: what waits stays, and the reader decides. */
+  const stopped = (own: Open, error: unknown): void => {
+    const words = error instanceof Error ? error.message : String(error);
+    if (own !== open) set({ problem: `Of the study before, the last change was not saved: ${words}` });
     else if (error instanceof ApiError && error.status === 412) {
-      
       const told = error.body as { version?: number; by?: string | null } | null;
-      const version = told?.version ?? 0;
-      set({ saving: "conflict", conflict: { words: error.message, version, by: told?.by ?? null } });
-    } else if (error instanceof ApiError && error.status === 401) set({ saving: "offline", problem: error.message });
-    else {
-      queue.shift(); // what the server refuses it will refuse again; the reader is told
-      set({ saving: "refused", problem: error instanceof Error ? error.message : String(error) });
-    }
-    return false;
+      set({ saving: "conflict", conflict: { words, version: told?.version ?? 0, by: told?.by ?? null } });
+    } else set({ saving: "offline", problem: words });
+    own.queue.forEach((one) => one.settle(false));
   };
 
-  const add = async (next: Waiting): Promise<boolean> => {
-    queue.push(next);
-    if (state().saving === "conflict") return false;
-    running ??= drain().finally(() => {
-      running = null;
+  const drained = (own: Open): Promise<void> => (own.running ??= drain(own));
+
+  const add = (told: { kind: "changes"; changes: Change[] } | { kind: "mask"; planes: Planes }): Promise<boolean> =>
+    new Promise((settle) => {
+      open.queue.push({ ...told, settle });
+      if (state().saving === "conflict") settle(false); // it waits for what the reader decides
+      else void drained(open);
     });
-    const ended = await running;
-    return queue.length > 0 && ended ? add2() : ended;
-  };
-  const add2 = async (): Promise<boolean> => {
-    running ??= drain().finally(() => {
-      running = null;
-    });
-    return running;
-  };
 
   return {
     studyId: null,
@@ -119,30 +138,35 @@ export const useReading = create<State>((set, state) => {
     conflict: null,
     active: null,
     load: async (studyId) => {
-      queue = [];
+      open.version = state().reading?.version ?? open.version;
+      const own: Open = { studyId, version: 0, queue: [], running: null };
+      open = own;
       set({ studyId, reading: null, saving: "saved", problem: "", conflict: null, active: null });
       const reading = await get<Reading>(`/api/studies/${studyId}/reading`);
-      if (state().studyId === studyId) set({ reading, active: reading.findings[0]?.number ?? null });
+      if (own === open) set({ reading, active: reading.findings[0]?.number ?? null });
     },
     change: (changes) => add({ kind: "changes", changes }),
     saveMask: (planes) => add({ kind: "mask", planes }),
     takeTheirs: async () => {
-      queue = [];
-      const { studyId } = state();
-      if (!studyId) return;
-      const reading = await get<Reading>(`/api/studies/${studyId}/reading`);
-      set({ reading, saving: "saved", conflict: null, problem: "" });
+      const own = open;
+      const reading = await get<Reading>(`/api/studies/${own.studyId}/reading`);
+      own.queue.length = 0;
+      if (own === open) set({ reading, saving: "saved", conflict: null, problem: "" });
     },
     keepMine: async () => {
-      // theirs stays in the study's versions; mine is laid on top of it, change by change
-      const { studyId } = state();
-      if (!studyId) return;
-      const reading = await get<Reading>(`/api/studies/${studyId}/reading`);
+      // mine is laid over theirs, change by change and voxel by voxel; whoever is faster between the two requests is met as a conflict again
+      const own = open;
+      const reading = await get<Reading>(`/api/studies/${own.studyId}/reading`);
+      if (own.queue.some((one) => one.kind === "mask")) {
+        const theirs = new Uint8Array(await (await request("GET", `/api/studies/${own.studyId}/mask`)).arrayBuffer());
+        for (const one of own.queue) if (one.kind === "mask") layOver(theirs, one.planes);
+      }
+      if (own !== open) return;
       set({ reading, conflict: null, saving: "saving" });
-      await add2();
+      await drained(own);
     },
     retry: async () => {
-      await add2();
+      if (state().saving !== "conflict") await drained(open);
     },
     select: (active) => set({ active }),
     put: (reading) => set({ reading }),

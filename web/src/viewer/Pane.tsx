@@ -1,9 +1,10 @@
-import { useCallback, useEffect, useRef, type PointerEvent, type ReactElement, type WheelEvent } from "react";
+import { useCallback, useEffect, useRef, type PointerEvent, type ReactElement } from "react";
 import type { Reading } from "../api/client";
 import { useReading } from "../store/reading";
-import { drawCross, drawFrame, drawMask, drawMeasurement, perpendicular, text, type Point } from "./draw";
+import { drawCross, drawFrame, drawMeasurement, perpendicular, text, type Point } from "./draw";
 import { add, clamped, distance, inside, onward, rounded, toIndex, toWorld, turned, type Frame, type PlaneName, type V3 } from "./geometry";
 import type { Labels } from "./labels";
+import { MaskLayer } from "./mask";
 import type { Scene } from "./scene";
 import { useView, type Draft } from "./view";
 
@@ -34,6 +35,7 @@ export function Pane(props: Props): ReactElement {
   const plane = frame.planes[name];
   const gl = useRef<HTMLDivElement>(null);
   const over = useRef<HTMLCanvasElement>(null);
+  const masks = useRef<Masks>({ present: new MaskLayer(), original: new MaskLayer(), proposal: new MaskLayer() });
   const mouse = useRef<Point | null>(null);
   const hand = useRef<{ what: string; at: Point; from: V3 } | null>(null);
 
@@ -50,9 +52,8 @@ export function Pane(props: Props): ReactElement {
     if (!ctx) return;
     ctx.setTransform(dense, 0, 0, dense, 0, 0);
     ctx.clearRect(0, 0, width, height);
-    paintOver(ctx, { ...props, width, height, mouse: mouse.current });
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [props]);
+    paintOver(ctx, { name, scene, layers, width, height, mouse: mouse.current, masks: masks.current });
+  }, [name, scene, layers]);
 
   useEffect(() => {
     const element = gl.current;
@@ -71,25 +72,40 @@ export function Pane(props: Props): ReactElement {
     };
   }, [scene, name]);
 
+  // however often something changes, it is drawn once a frame
+  const due = useRef(0);
+  const drawn = useRef(draw);
+  const drawSoon = useCallback(() => {
+    due.current ||= requestAnimationFrame(() => {
+      due.current = 0;
+      drawn.current();
+    });
+  }, []);
   useEffect(() => {
-    draw();
+    drawn.current = draw;
+    drawSoon();
+  }, [draw, drawSoon]);
+
+  useEffect(() => {
     const stops = [
       useView.subscribe((now, before) => {
         if (now.focus !== before.focus) scene.show(name, now.focus);
-        draw();
+        drawSoon();
       }),
-      useReading.subscribe(draw),
+      useReading.subscribe(drawSoon),
     ];
     const watch = new ResizeObserver(() => {
       scene.resize();
-      draw();
+      drawSoon();
     });
     if (gl.current) watch.observe(gl.current);
     return () => {
       stops.forEach((stop) => stop());
       watch.disconnect();
+      cancelAnimationFrame(due.current);
+      due.current = 0;
     };
-  }, [draw, scene, name]);
+  }, [drawSoon, scene, name]);
 
   const at = (event: { clientX: number; clientY: number }): Point => {
     const box = over.current?.getBoundingClientRect();
@@ -137,7 +153,7 @@ export function Pane(props: Props): ReactElement {
     const point = at(event);
     mouse.current = point;
     const held = hand.current;
-    if (!held) return draw();
+    if (!held) return drawSoon();
     const voxel = voxelAt(point);
     if (held.what === "cross") view.set({ focus: clamped(frame.shape, rounded(voxel)) });
     else if (held.what === "window") {
@@ -145,12 +161,13 @@ export function Pane(props: Props): ReactElement {
       view.set({ window: change });
       held.at = point;
     } else if (held.what === "pan") {
-      scene.pan(name, point, held.at);
+      scene.pan(name, held.at, point);
       held.at = point;
-      draw();
+      drawSoon();
     } else if (held.what === "brush" || held.what === "erase") {
       const active = useReading.getState().active;
       if (labels && active !== null) {
+        if (!labels.painting) labels.begin(held.what);
         labels.stroke(held.from, voxel, plane.axis, { radiusMm: view.radiusMm, sphere: view.sphere, range: view.range }, held.what === "erase" ? 0 : active, active);
       }
       held.from = voxel;
@@ -194,15 +211,33 @@ export function Pane(props: Props): ReactElement {
     } else view.set({ words: "Now draw the short axis across it." });
   };
 
-  const wheel = (event: WheelEvent<HTMLCanvasElement>): void => {
-    const view = useView.getState();
-    if (event.ctrlKey) {
-      scene.zoom(name, event.deltaY < 0 ? 1.1 : 1 / 1.1);
-      return draw();
-    }
-    const focus = view.focus.slice() as V3;
-    focus[plane.axis] += Math.sign(event.deltaY) * onward(frame, name);
-    view.set({ focus: clamped(frame.shape, focus) });
+  useEffect(() => {
+    const canvas = over.current;
+    if (!canvas) return;
+    const wheel = (event: WheelEvent): void => {
+      event.preventDefault();
+      if (event.deltaY === 0) return;
+      if (event.ctrlKey) {
+        const box = canvas.getBoundingClientRect();
+        scene.zoom(name, event.deltaY < 0 ? 1.1 : 1 / 1.1, [event.clientX - box.left, event.clientY - box.top]);
+        return useView.getState().redraw(); // a prior study beside it comes along
+      }
+      const view = useView.getState();
+      const focus = view.focus.slice() as V3;
+      focus[plane.axis] += Math.sign(event.deltaY) * onward(frame, name);
+      view.set({ focus: clamped(frame.shape, focus) });
+    };
+    // React listens passively, and Ctrl + wheel would zoom the page as well
+    canvas.addEventListener("wheel", wheel, { passive: false });
+    return () => canvas.removeEventListener("wheel", wheel);
+  }, [scene, name, frame, plane, drawSoon]);
+
+  // two clicks of a brush are two strokes; only the hand that looks fits the picture anew
+  const fitted = (): void => {
+    if (useView.getState().tool !== "cross") return;
+    scene.fit(name);
+    scene.show(name, useView.getState().focus);
+    drawSoon();
   };
 
   return (
@@ -216,25 +251,28 @@ export function Pane(props: Props): ReactElement {
         onPointerDown={down}
         onPointerMove={move}
         onPointerUp={up}
+        onPointerCancel={up}
         onPointerLeave={() => {
           mouse.current = null;
-          draw();
+          drawSoon();
         }}
-        onWheel={wheel}
-        onDoubleClick={() => scene.fit(name)}
+        onDoubleClick={fitted}
         onContextMenu={(event) => event.preventDefault()}
       />
     </div>
   );
 }
 
-interface Painting extends Props {
+type Masks = Record<"present" | "original" | "proposal", MaskLayer>;
+
+interface Painting extends Pick<Props, "name" | "scene" | "layers"> {
   width: number;
   height: number;
   mouse: Point | null;
+  masks: Masks;
 }
 
-function paintOver(ctx: CanvasRenderingContext2D, { name, scene, layers, width, height, mouse }: Painting): void {
+function paintOver(ctx: CanvasRenderingContext2D, { name, scene, layers, width, height, mouse, masks }: Painting): void {
   const { frame, labels, original, hu } = layers;
   const view = useView.getState();
   const { reading, active } = useReading.getState();
@@ -242,13 +280,14 @@ function paintOver(ctx: CanvasRenderingContext2D, { name, scene, layers, width, 
   const here = toWorld(frame, view.focus);
   const toCanvas = (world: V3): Point => scene.toCanvas(name, world);
   const dimmed = new Set(reading?.findings.filter((one) => one.decision === "rejected").map((one) => one.number) ?? []);
-  if (view.overlay && labels) drawMask(ctx, frame, plane, view.focus, labels.voxels, toCanvas, { filled: view.filled, active, dimmed });
+  if (view.overlay && labels) masks.present.draw(ctx, frame, plane, view.focus, labels, toCanvas, { filled: view.filled, active, dimmed });
+  const dashed = { active: null, dimmed: NO_NUMBERS, dashed: true };
   if (view.original && original) {
-    drawMask(ctx, frame, plane, view.focus, original, toCanvas, { filled: false, active: null, dimmed: NO_NUMBERS, dashed: true });
+    masks.original.draw(ctx, frame, plane, view.focus, { voxels: original, version: 0 }, toCanvas, { ...dashed, filled: false });
   }
-  const { proposal } = view;
-  if (proposal) {
-    drawMask(ctx, frame, plane, view.focus, proposal.mask, toCanvas, { filled: true, active: 1, dimmed: NO_NUMBERS, dashed: true }, proposal);
+  if (view.proposal) {
+    const { mask, start, shape } = view.proposal;
+    masks.proposal.draw(ctx, frame, plane, view.focus, { voxels: mask, version: 0, box: { start, shape } }, toCanvas, { ...dashed, filled: true, active: 1 });
   }
   measurementsOf(reading, view.draft, name).forEach(({ kind, points, words }) =>
     drawMeasurement(ctx, plane, here, kind, points, words, toCanvas, frame.spacing[plane.axis] * 0.6 + view.slabMm / 2),

@@ -1,21 +1,27 @@
 import { useEffect, useRef, useState, type ReactElement } from "react";
 import { clamped, rounded, toIndex, toWorld, type Frame, type V3 } from "./geometry";
-import { drawFrame, drawMask, text } from "./draw";
+import { drawFrame, text } from "./draw";
+import { MaskLayer } from "./mask";
+import type { Scene } from "./scene";
 import { useStudy } from "./study";
 import { useView } from "./view";
 
 const NONE: ReadonlySet<number> = new Set();
 
 /** The earlier study's axial plane beside the present one; it scrolls along by the patient's own height until moved by hand. */
-export function Prior({ studyId, frame, close }: { studyId: string; frame: Frame; close: () => void }): ReactElement {
-  const { study, frame: own, labels, scene, problem } = useStudy(studyId, 0, true);
+export function Prior({ studyId, frame, present, close }: { studyId: string; frame: Frame; present: Scene; close: () => void }): ReactElement {
+  const { study, frame: own, labels, scene, problem } = useStudy(studyId, 0, 0, true);
   const gl = useRef<HTMLDivElement>(null);
   const over = useRef<HTMLCanvasElement>(null);
+  const mask = useRef(new MaskLayer());
   const [shift, setShift] = useState(0);
 
   useEffect(() => {
     if (!scene || !gl.current) return;
-    void scene.mount("axial", gl.current).then(() => scene.window(useView.getState().window));
+    void scene.mount("axial", gl.current).then(() => {
+      scene.window(useView.getState().window);
+      useView.getState().redraw();
+    });
     return () => scene.unmount("axial");
   }, [scene]);
 
@@ -26,6 +32,7 @@ export function Prior({ studyId, frame, close }: { studyId: string; frame: Frame
       const here = toWorld(frame, view.focus);
       const focus = clamped(own.shape, rounded(toIndex(own, [here[0], here[1], here[2] + shift])));
       scene.window(view.window);
+      scene.scaleAs("axial", present);
       scene.show("axial", focus);
       const canvas = over.current;
       const ctx = canvas?.getContext("2d");
@@ -34,7 +41,7 @@ export function Prior({ studyId, frame, close }: { studyId: string; frame: Frame
       canvas.height = canvas.clientHeight;
       const toCanvas = (world: V3): [number, number] => scene.toCanvas("axial", world);
       const plane = own.planes.axial;
-      if (labels && view.overlay) drawMask(ctx, own, plane, focus, labels.voxels, toCanvas, { filled: view.filled, active: null, dimmed: NONE });
+      if (labels && view.overlay) mask.current.draw(ctx, own, plane, focus, labels, toCanvas, { filled: view.filled, active: null, dimmed: NONE });
       drawFrame(ctx, plane, canvas.width, canvas.height, toCanvas, toWorld(own, focus));
       text(ctx, `prior ${study?.study_at?.slice(0, 10) ?? ""}  ${focus[plane.axis] + 1}/${own.shape[plane.axis]}`, 8, 16);
     };
@@ -49,7 +56,7 @@ export function Prior({ studyId, frame, close }: { studyId: string; frame: Frame
       stop();
       watch.disconnect();
     };
-  }, [scene, own, labels, frame, shift, study]);
+  }, [scene, own, labels, frame, present, shift, study]);
 
   return (
     <div className="pane" data-testid="pane-prior">

@@ -4,8 +4,8 @@ import { call } from "../api/client";
 import { go, guardLeaving } from "../app/route";
 import { openSign, ReportPanel } from "../report/ReportPanel";
 import { useReading } from "../store/reading";
-import { addFinding, boxAround, propose, saveNow, saveSoon, takeProposal, unsaved } from "./editing";
-import { clamped, onward, toWorld, turned, type Index, type PlaneName, type V3 } from "./geometry";
+import { addFinding, boxAround, forgetStrokes, propose, saveNow, saveSoon, takeProposal, unsaved } from "./editing";
+import { clamped, onward, PLANES, toWorld, turned, type Index, type PlaneName, type V3 } from "./geometry";
 import { Help } from "./Help";
 import { typing } from "./keys";
 import { Pane, type Layers } from "./Pane";
@@ -18,12 +18,14 @@ import "./viewer.css";
 
 const TOOLS: Record<string, Tool> = { c: "cross", d: "brush", e: "erase", p: "point", b: "box", l: "length", r: "bidirectional", q: "roi" };
 const EDITS = new Set<string>(["d", "e", "p", "b", "l", "r", "q", "n", "f", "i", "a", "x", "undo", "redo"]);
+const RETRY_MS = 5000;
 const SLABS = [0, 5, 10, 20];
 
 /** One study: three linked planes, the tools, and the report beside them. */
 export default function StudyView({ studyId }: { studyId: string }): ReactElement {
   const [again, setAgain] = useState(0);
-  const opened = useStudy(studyId, again);
+  const [reopened, setReopened] = useState(0);
+  const opened = useStudy(studyId, again, reopened);
   const { study, frame, hu, labels, original, scene, problem } = opened;
   const reading = useReading((s) => s.reading);
   const [help, setHelp] = useState(false);
@@ -43,7 +45,7 @@ export default function StudyView({ studyId }: { studyId: string }): ReactElemen
       const centre = finding.size?.centre_ijk as Index | undefined;
       if (!centre || !frame) return;
       useView.getState().set({ focus: centre });
-      if (scene) (["axial", "coronal", "sagittal"] as PlaneName[]).forEach((name) => scene.centre(name, toWorld(frame, centre)));
+      if (scene) PLANES.forEach((name) => scene.reveal(name, toWorld(frame, centre)));
       useView.getState().redraw();
     },
     [frame, scene],
@@ -64,7 +66,7 @@ export default function StudyView({ studyId }: { studyId: string }): ReactElemen
     (key: string): void => {
       const now = useView.getState();
       const store = useReading.getState();
-      if (EDITS.has(key) && !editable) return;
+      if (EDITS.has(key) && (!editable || labels?.painting)) return; // not in the middle of a stroke
       const tool = TOOLS[key];
       if (tool) return now.set({ tool, draft: null, words: WORDS[tool] });
       if (WINDOWS[key]) {
@@ -86,10 +88,18 @@ export default function StudyView({ studyId }: { studyId: string }): ReactElemen
         void addFinding(findings[at]?.type ?? "other_mass", "reader").then((number) => {
           if (number !== null) now.set({ tool: "brush", words: "Paint the new finding." });
         });
-      } else if (key === "s") openSign();
-      else if (key === "?") setHelp(true);
+      } else if (key === "s") {
+        if (labels) void saveNow(labels);
+        openSign();
+      } else if (key === "?") setHelp(true);
       else if (key === "v") setIn3d((is) => !is);
-      else if (key === "+") now.set({ cross: !now.cross });
+      else if (key === "0" && scene) {
+        for (const name of PLANES) {
+          scene.fit(name);
+          scene.show(name, now.focus);
+        }
+        now.redraw();
+      } else if (key === "+") now.set({ cross: !now.cross });
       else if (key === "o") now.set({ original: !now.original });
       else if (key === "m") now.set({ overlay: !now.overlay });
       else if (key === "M") now.set({ filled: !now.filled, overlay: true });
@@ -111,7 +121,7 @@ export default function StudyView({ studyId }: { studyId: string }): ReactElemen
         now.redraw();
       }
     },
-    [editable, labels, frame, jump],
+    [editable, labels, frame, scene, jump],
   );
 
   useEffect(() => {
@@ -145,13 +155,23 @@ export default function StudyView({ studyId }: { studyId: string }): ReactElemen
   useEffect(() => scene?.slab(view.slabMm), [scene, view.slabMm]);
   useEffect(() => useView.getState().redraw(), [layers]);
 
-  // a conflict that was won by the other side brings its mask along
+  // whoever won a conflict: the planes of the other side are on the server and not here, and would be painted over unseen
   const conflict = useReading((s) => s.conflict);
-  const had = useRef(false);
+  const saving = useReading((s) => s.saving);
+  const collided = useRef<"" | "theirs" | "mine">("");
   useEffect(() => {
-    if (had.current && !conflict && useReading.getState().saving === "saved") setAgain((n) => n + 1);
-    had.current = conflict !== null;
-  }, [conflict]);
+    if (conflict) collided.current = "theirs";
+    else if (collided.current && saving === "saving") collided.current = "mine";
+    else if (collided.current && saving === "saved") {
+      const reload = (): void => setAgain((n) => n + 1);
+      if (collided.current === "mine" && labels) void saveNow(labels).then(reload);
+      else {
+        forgetStrokes(labels);
+        reload();
+      }
+      collided.current = "";
+    }
+  }, [conflict, saving, labels]);
 
   useEffect(() => {
     const leave = (event: BeforeUnloadEvent): void => {
@@ -166,10 +186,24 @@ export default function StudyView({ studyId }: { studyId: string }): ReactElemen
     return () => {
       removeEventListener("beforeunload", leave);
       guardLeaving(null);
+      // the browser's back button asks no guard; the last strokes go on their way before another study is open
+      if (labels && !collided.current) void saveNow(labels);
     };
   }, [labels]);
 
-  useEffect(() => testHandle(scene, layers), [scene, layers]);
+  // what was kept here while the server was away is sent by itself
+  useEffect(() => {
+    if (saving !== "offline") return;
+    const retry = (): void => void useReading.getState().retry();
+    const timer = window.setInterval(retry, RETRY_MS);
+    addEventListener("online", retry);
+    return () => {
+      window.clearInterval(timer);
+      removeEventListener("online", retry);
+    };
+  }, [saving]);
+
+  useEffect(() => testHandle(scene, layers, setPrior), [scene, layers]);
 
   const liveMl = useMemo(() => {
     void view.drawn;
@@ -180,8 +214,7 @@ export default function StudyView({ studyId }: { studyId: string }): ReactElemen
 
   const begin = async (): Promise<void> => {
     await call("POST", `/api/studies/${studyId}/reading`);
-    await useReading.getState().load(studyId);
-    setAgain((n) => n + 1);
+    setReopened((n) => n + 1);
   };
 
   const pane = (name: PlaneName): ReactElement | null =>
@@ -201,12 +234,12 @@ export default function StudyView({ studyId }: { studyId: string }): ReactElemen
 
   return (
     <main className="study" data-testid="study" data-ready={scene && layers ? "yes" : "no"}>
-      <Toolbar act={act} undoable={labels?.undoable ?? 0} redoable={labels?.redoable ?? 0} editable={editable} />
+      <Toolbar act={act} undoable={labels?.undoable ?? 0} redoable={labels?.redoable ?? 0} editable={editable} in3d={in3d} liveMl={liveMl} />
       <section className={`images${prior ? " beside" : ""}`} aria-label="Images">
         {scene && layers ? (
           <>
             {pane("axial")}
-            {prior ? <Prior studyId={prior} frame={layers.frame} close={() => setPrior(null)} /> : null}
+            {prior ? <Prior studyId={prior} frame={layers.frame} present={scene} close={() => setPrior(null)} /> : null}
             {pane("coronal")}
             {in3d ? <Volume3d scene={scene} /> : pane("sagittal")}
           </>
@@ -293,7 +326,7 @@ function thinned(points: V3[]): V3[] {
 }
 
 /** With ?test in the address: where a voxel is on the screen, and what label it has, for tests that use the real mouse. */
-function testHandle(scene: ReturnType<typeof useStudy>["scene"], layers: Layers | null): (() => void) | undefined {
+function testHandle(scene: ReturnType<typeof useStudy>["scene"], layers: Layers | null, beside: (id: string | null) => void): (() => void) | undefined {
   if (!new URLSearchParams(location.search).has("test") || !scene || !layers) return undefined;
   const handle = {
     screenOf: (name: PlaneName, ijk: V3): [number, number] => {
@@ -301,6 +334,8 @@ function testHandle(scene: ReturnType<typeof useStudy>["scene"], layers: Layers 
       const [x, y] = scene.toCanvas(name, toWorld(layers.frame, ijk));
       return [x + (box?.left ?? 0), y + (box?.top ?? 0)];
     },
+    beside,
+    store: useReading,
     focus: () => useView.getState().focus,
     labelAt: (ijk: V3) => layers.labels?.at(ijk as Index) ?? null,
     count: (label: number) => layers.labels?.counts.get(label) ?? 0,

@@ -1,4 +1,5 @@
 import type { ReactElement } from "react";
+import { Active } from "./Active";
 import { WINDOWS, useView, type Tool } from "./view";
 
 interface Props {
@@ -6,6 +7,8 @@ interface Props {
   undoable: number;
   redoable: number;
   editable: boolean;
+  in3d: boolean;
+  liveMl: ReadonlyMap<number, number>;
 }
 
 const TOOLS: { tool: Tool; words: string; key: string; edits: boolean }[] = [
@@ -20,7 +23,7 @@ const TOOLS: { tool: Tool; words: string; key: string; edits: boolean }[] = [
 ];
 
 /** Tools, windows and steps; every button tells its key. */
-export function Toolbar({ act, undoable, redoable, editable }: Props): ReactElement {
+export function Toolbar({ act, undoable, redoable, editable, in3d, liveMl }: Props): ReactElement {
   const view = useView();
   return (
     <div className="tools" role="toolbar" aria-label="Tools">
@@ -38,35 +41,15 @@ export function Toolbar({ act, undoable, redoable, editable }: Props): ReactElem
         </button>
       ))}
       <span className="gap" />
-      {(view.tool === "brush" || view.tool === "erase") && (
-        <>
-          <label className="dim">
-            {view.radiusMm.toFixed(1)} mm
-            <input
-              type="range"
-              aria-label="brush radius in mm"
-              min={0.5}
-              max={30}
-              step={0.5}
-              value={view.radiusMm}
-              onChange={(event) => view.set({ radiusMm: Number(event.target.value) })}
-            />
-          </label>
-          <button className={view.sphere ? "on" : ""} aria-pressed={view.sphere} onClick={() => act("g")}>
-            Ball <kbd>G</kbd>
-          </button>
-          <button className={view.range ? "on" : ""} aria-pressed={view.range !== null} onClick={() => act("h")}>
-            {view.range ? `${view.range[0]} to ${view.range[1]} HU` : "HU of window"} <kbd>H</kbd>
-          </button>
-          <button onClick={() => act("f")}>
-            Fill <kbd>F</kbd>
-          </button>
-          <button onClick={() => act("i")}>
-            Interpolate <kbd>I</kbd>
-          </button>
-        </>
-      )}
+      <Active liveMl={liveMl} />
+      {(view.tool === "brush" || view.tool === "erase") && <BrushBar act={act} />}
       <span className="spread" />
+      <span className="looks">
+        <Look on={view.slabMm > 0} words={view.slabMm > 0 ? `MIP ${view.slabMm}` : "MIP"} title="maximum over a slab: off, 5, 10, 20 mm" k="T" act={act} />
+        <Look on={in3d} words="3D" title="3D in place of the sagittal plane" k="V" act={act} />
+        <Look on={view.overlay} words="Masks" title="masks on, off" k="M" act={act} />
+        <Look on={view.original} words="AI" title="the AI's own outline beside the edit" k="O" act={act} />
+      </span>
       <button data-testid="undo" disabled={undoable === 0} onClick={() => act("undo")} title="Undo (Ctrl+Z)">
         Undo {undoable || ""}
       </button>
@@ -76,7 +59,10 @@ export function Toolbar({ act, undoable, redoable, editable }: Props): ReactElem
       <select
         aria-label="window"
         value={Object.keys(WINDOWS).find((k) => WINDOWS[k]!.level === view.window.level && WINDOWS[k]!.width === view.window.width) ?? ""}
-        onChange={(event) => act(event.target.value)}
+        onChange={(event) => {
+          act(event.target.value);
+          event.target.blur(); // the keys belong to the images again
+        }}
       >
         <option value="" disabled>
           own window
@@ -89,6 +75,47 @@ export function Toolbar({ act, undoable, redoable, editable }: Props): ReactElem
       </select>
       <button onClick={() => act("?")} title="All keys (?)" aria-label="Help">
         ?
+      </button>
+    </div>
+  );
+}
+
+function Look({ on, words, title, k, act }: { on: boolean; words: string; title: string; k: string; act: (key: string) => void }): ReactElement {
+  return (
+    <button className={on ? "on" : ""} aria-pressed={on} title={`${title} (${k})`} data-testid={`look-${k.toLowerCase()}`} onClick={() => act(k.toLowerCase())}>
+      {words} <kbd>{k}</kbd>
+    </button>
+  );
+}
+
+/** What the brush is like; over the images, so that nothing moves when it is taken up. */
+function BrushBar({ act }: { act: (key: string) => void }): ReactElement {
+  const view = useView();
+  return (
+    <div className="brush" role="group" aria-label="Brush">
+      <label className="dim">
+        <span className="radius">{view.radiusMm.toFixed(1)} mm</span>
+        <input
+          type="range"
+          aria-label="brush radius in mm"
+          min={0.5}
+          max={30}
+          step={0.5}
+          value={view.radiusMm}
+          onChange={(event) => view.set({ radiusMm: Number(event.target.value) })}
+        />
+      </label>
+      <button className={view.sphere ? "on" : ""} aria-pressed={view.sphere} title="ball instead of disc (G)" onClick={() => act("g")}>
+        Ball <kbd>G</kbd>
+      </button>
+      <button className={view.range ? "on" : ""} aria-pressed={view.range !== null} title="paint only HU of the window (H)" onClick={() => act("h")}>
+        {view.range ? `${view.range[0]} to ${view.range[1]} HU` : "HU of window"} <kbd>H</kbd>
+      </button>
+      <button title="fill holes in this slice (F)" onClick={() => act("f")}>
+        Fill <kbd>F</kbd>
+      </button>
+      <button title="between painted slices (I)" onClick={() => act("i")}>
+        Interpolate <kbd>I</kbd>
       </button>
     </div>
   );

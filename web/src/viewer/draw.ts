@@ -16,104 +16,6 @@ export function colour(number: number): [number, number, number] {
 
 export const css = (number: number, alpha = 1): string => `rgb(${colour(number).join(" ")} / ${alpha})`;
 
-export const otherAxes = (axis: 0 | 1 | 2): [0 | 1 | 2, 0 | 1 | 2] => (axis === 0 ? [1, 2] : axis === 1 ? [0, 2] : [0, 1]);
-
-/** The labels of one plane of a grid as a picture, `width` × `height` in the order of the two other axes. */
-export function planeLabels(voxels: Uint8Array, shape: Index, axis: 0 | 1 | 2, n: number): { labels: Uint8Array; width: number; height: number } {
-  const [a, b] = otherAxes(axis);
-  const stride = [1, shape[0], shape[0] * shape[1]] as const;
-  const [width, height] = [shape[a], shape[b]];
-  const labels = new Uint8Array(width * height);
-  let at = 0;
-  for (let y = 0; y < height; y++) {
-    let from = n * stride[axis] + y * stride[b];
-    for (let x = 0; x < width; x++, at++, from += stride[a]) labels[at] = voxels[from]!;
-  }
-  return { labels, width, height };
-}
-
-export interface MaskLook {
-  filled: boolean;
-  active: number | null;
-  dimmed: ReadonlySet<number>;
-  dashed?: boolean;
-}
-
-const scratch = typeof document === "undefined" ? null : document.createElement("canvas");
-
-/** Draw a plane of a mask: a light fill, and outlines along the voxels' borders. */
-export function drawMask(
-  ctx: CanvasRenderingContext2D,
-  frame: Frame,
-  plane: Plane,
-  focus: Index,
-  voxels: Uint8Array,
-  toCanvas: ToCanvas,
-  look: MaskLook,
-  box: { start: Index; shape: Index } | null = null,
-): void {
-  const shape = box ? box.shape : frame.shape;
-  const start: Index = box ? box.start : [0, 0, 0];
-  const n = focus[plane.axis] - start[plane.axis];
-  if (n < 0 || n >= shape[plane.axis]) return;
-  const { labels, width, height } = planeLabels(voxels, shape, plane.axis, n);
-  if (!labels.some((label) => label !== 0)) return;
-  const [a, b] = otherAxes(plane.axis);
-  const corner = (x: number, y: number): Point => {
-    const ijk = [...focus] as V3;
-    ijk[a] = start[a] + x - 0.5;
-    ijk[b] = start[b] + y - 0.5;
-    return toCanvas(toWorld(frame, ijk));
-  };
-  const [o, px, py] = [corner(0, 0), corner(1, 0), corner(0, 1)];
-  const at = (x: number, y: number): Point => [o[0] + x * (px[0] - o[0]) + y * (py[0] - o[0]), o[1] + x * (px[1] - o[1]) + y * (py[1] - o[1])];
-  if (look.filled && scratch) fill(ctx, labels, width, height, o, px, py, look);
-  const paths = new Map<number, Path2D>();
-  const edge = (label: number, from: Point, to: Point): void => {
-    let path = paths.get(label);
-    if (!path) paths.set(label, (path = new Path2D()));
-    path.moveTo(...from);
-    path.lineTo(...to);
-  };
-  for (let y = 0; y < height; y++)
-    for (let x = 0; x < width; x++) {
-      const label = labels[x + width * y]!;
-      if (label === 0) continue;
-      if (x === 0 || labels[x - 1 + width * y] !== label) edge(label, at(x, y), at(x, y + 1));
-      if (x === width - 1 || labels[x + 1 + width * y] !== label) edge(label, at(x + 1, y), at(x + 1, y + 1));
-      if (y === 0 || labels[x + width * (y - 1)] !== label) edge(label, at(x, y), at(x + 1, y));
-      if (y === height - 1 || labels[x + width * (y + 1)] !== label) edge(label, at(x, y + 1), at(x + 1, y + 1));
-    }
-  ctx.save();
-  if (look.dashed) ctx.setLineDash([4, 3]);
-  for (const [label, path] of paths) {
-    ctx.strokeStyle = look.dashed ? "#fff" : css(label, look.dimmed.has(label) ? 0.35 : 1);
-    ctx.lineWidth = label === look.active ? 2 : 1.25;
-    ctx.stroke(path);
-  }
-  ctx.restore();
-}
-
-function fill(ctx: CanvasRenderingContext2D, labels: Uint8Array, width: number, height: number, o: Point, px: Point, py: Point, look: MaskLook): void {
-  if (!scratch) return;
-  scratch.width = width;
-  scratch.height = height;
-  const flat = scratch.getContext("2d");
-  if (!flat) return;
-  const image = flat.createImageData(width, height);
-  labels.forEach((label, at) => {
-    if (label === 0) return;
-    const [r, g, b] = colour(label);
-    image.data.set([r, g, b, look.dimmed.has(label) ? 18 : label === look.active ? 70 : 46], at * 4);
-  });
-  flat.putImageData(image, 0, 0);
-  ctx.save();
-  ctx.imageSmoothingEnabled = false;
-  ctx.transform(px[0] - o[0], px[1] - o[1], py[0] - o[0], py[1] - o[1], o[0], o[1]);
-  ctx.drawImage(scratch, 0, 0);
-  ctx.restore();
-}
-
 export function text(ctx: CanvasRenderingContext2D, words: string, x: number, y: number, align: CanvasTextAlign = "left", style = "#d5dbe2"): void {
   ctx.font = "12px system-ui, sans-serif";
   ctx.textAlign = align;
@@ -124,12 +26,14 @@ export function text(ctx: CanvasRenderingContext2D, words: string, x: number, y:
   ctx.fillText(words, x, y);
 }
 
+const NARROW = 380;
+
 /** R L A P H F at the edges, and a bar of some centimetres. */
 export function drawFrame(ctx: CanvasRenderingContext2D, plane: Plane, width: number, height: number, toCanvas: ToCanvas, middle: V3): void {
   const minus = (v: V3): V3 => [-v[0], -v[1], -v[2]];
   text(ctx, letter(minus(plane.right)), 8, height / 2 + 4);
   text(ctx, letter(plane.right), width - 8, height / 2 + 4, "right");
-  text(ctx, letter(plane.up), width / 2, 16, "center");
+  text(ctx, letter(plane.up), width / 2, width < NARROW ? 34 : 16, "center"); // below the slice number where both have no room
   text(ctx, letter(minus(plane.up)), width / 2, height - 8, "center");
   const here = toCanvas(middle);
   const there = toCanvas(add(middle, plane.right, 10));

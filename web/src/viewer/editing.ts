@@ -1,8 +1,9 @@
 // Between the mask in the hand and the mask on the server: saved a little after each stroke, reloaded when another won.
 import { ApiError, call, type Change, type Schemas } from "../api/client";
 import { useReading } from "../store/reading";
-import { expand, type Labels } from "./labels";
 import type { Index, V3 } from "./geometry";
+import type { Labels } from "./labels";
+import { expand } from "./shapes";
 import { useView, type Proposal } from "./view";
 
 const SAVE_AFTER_MS = 700;
@@ -18,7 +19,17 @@ export async function saveNow(labels: Labels): Promise<void> {
   window.clearTimeout(timer);
   timer = undefined;
   const planes = labels.takeDirty();
-  if (planes) await useReading.getState().saveMask(planes);
+  if (!planes) return;
+  const kept = await useReading.getState().saveMask(planes);
+  // what the server would not take goes along with the next stroke, or is asked about on leaving
+  if (!kept && !["offline", "conflict"].includes(useReading.getState().saving)) labels.giveBack(planes);
+}
+
+/** Strokes that another's mask is about to replace are not sent any more. */
+export function forgetStrokes(labels: Labels | null): void {
+  window.clearTimeout(timer);
+  timer = undefined;
+  labels?.takeDirty();
 }
 
 /** Whether something of the mask is not on the server yet. */
@@ -67,13 +78,16 @@ export async function propose(studyId: string, asked: { point_ijk?: Index; box_i
 export async function takeProposal(labels: Labels): Promise<void> {
   const { proposal, set, redraw } = useView.getState();
   if (!proposal) return;
+  set({ proposal: null, words: "" }); // a second Enter must not take it twice
+  if (labels.free(proposal.start, proposal.shape, proposal.mask) === 0) {
+    return set({ words: "All that it marks belongs to other findings already." });
+  }
   const { active, reading } = useReading.getState();
   const mine = reading?.findings.find((one) => one.number === active);
   const empty = mine && mine.origin !== "ai" && (labels.counts.get(mine.number) ?? 0) === 0;
   const number = empty ? mine.number : await addFinding(proposal.type, "proposal");
-  if (number === null) return;
+  if (number === null) return set({ proposal, words: "The finding could not be added; Enter tries again." });
   labels.lay(proposal.start, proposal.shape, proposal.mask, number);
-  set({ proposal: null, words: "" });
   redraw();
   saveSoon(labels);
 }

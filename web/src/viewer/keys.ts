@@ -12,7 +12,8 @@ export const HELP: Record<string, Key[]> = {
     { keys: "Right drag", words: "window level and width" },
     { keys: "1 2 3 4 5", words: "soft tissue, lung, liver, bone, brain" },
     { keys: "Ctrl + wheel", words: "zoom" },
-    { keys: "Shift or middle drag", words: "pan; double click fits" },
+    { keys: "Shift or middle drag", words: "pan" },
+    { keys: "0, double click", words: "fit the picture to its pane" },
     { keys: "T", words: "slab MIP: off, 5, 10, 20 mm" },
     { keys: "V", words: "3D in place of the sagittal plane" },
     { keys: "+", words: "crosshair on, off" },
@@ -47,5 +48,5 @@ export const HELP: Record<string, Key[]> = {
 /** Whether a key belongs to a field that is being typed in. */
 export function typing(target: EventTarget | null): boolean {
   const element = target as HTMLElement | null;
-  return !!element?.closest?.("input:not([type=checkbox]):not([type=radio]), textarea, select, dialog, [contenteditable]");
+  return !!element?.closest?.("input:not([type=checkbox]):not([type=radio]):not([type=range]), textarea, select, dialog, [contenteditable]");
 }

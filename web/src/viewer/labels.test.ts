@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { distances, expand, Labels, type Brush } from "./labels";
+import { Labels, type Brush } from "./labels";
 import type { V3 } from "./geometry";
 
 const shape: V3 = [20, 18, 12];
@@ -116,6 +116,39 @@ describe("the mask", () => {
     expect(labels.voxels.slice(5 * plane, 6 * plane).some((v) => v)).toBe(false);
   });
 
+  it.each([0, 1, 2] as const)("interpolates across axis %i, up to the edge of the grid", (axis) => {
+    const labels = fresh();
+    const at = (n: number): [number, number, number] => [1, 1, 1].map((one, a) => (a === axis ? n : one)) as [number, number, number];
+    labels.begin("ends");
+    labels.paint(at(0), axis, { ...disc, radiusMm: 3 }, 1);
+    labels.paint(at(6), axis, { ...disc, radiusMm: 3 }, 1);
+    labels.end();
+    const painted = labels.counts.get(1)!;
+    labels.begin("interpolate");
+    expect(labels.interpolate(axis, 1)).toBe(5);
+    labels.end();
+    expect(labels.counts.get(1)).toBe((painted / 2) * 7);
+    expect(labels.at(at(7))).toBe(0);
+  });
+
+  it("tells of a stroke that is going on, and takes back planes that were not kept", () => {
+    const labels = fresh();
+    expect(labels.painting).toBe(false);
+    labels.begin("stroke");
+    labels.paint([9, 9, 3], 2, disc, 1);
+    expect(labels.painting).toBe(true);
+    labels.end();
+    expect(labels.painting).toBe(false);
+    const taken = labels.takeDirty()!;
+    labels.begin("stroke");
+    labels.paint([9, 9, 7], 2, disc, 1);
+    labels.paint([2, 2, 3], 2, disc, 1);
+    labels.end();
+    labels.giveBack(taken);
+    expect(labels.dirty).toEqual([3, 7]);
+    expect(labels.takeDirty()!.mine).toEqual(labels.voxels.slice(3 * 360, 8 * 360)); // all that was painted, both times
+  });
+
   it("gives the painted planes to save once", () => {
     const labels = fresh();
     labels.begin("stroke");
@@ -126,22 +159,4 @@ describe("the mask", () => {
     expect(taken?.voxels).toEqual(labels.voxels.slice(2 * 360, 7 * 360));
     expect(labels.takeDirty()).toBeNull();
   });
-});
-
-it("distances agree with looking everywhere", () => {
-  const [w, h, dx, dy] = [9, 7, 0.8, 1.5];
-  const mask = Uint8Array.from({ length: w * h }, (_, n) => ((n * 7919) % 11 === 0 ? 1 : 0));
-  const found = distances(mask, w, h, dx, dy, 1);
-  for (let at = 0; at < w * h; at++) {
-    let best = Infinity;
-    mask.forEach((v, other) => {
-      if (v) best = Math.min(best, Math.hypot(((at % w) - (other % w)) * dx, (Math.floor(at / w) - Math.floor(other / w)) * dy));
-    });
-    expect(found[at]).toBeCloseTo(best, 4);
-  }
-});
-
-it("runs tell a box or are refused", () => {
-  expect([...expand([2, 3, 1], 6)]).toEqual([0, 0, 1, 1, 1, 0]);
-  expect(() => expand([2, 3], 6)).toThrow("5 voxels");
 });

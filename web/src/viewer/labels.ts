@@ -1,4 +1,6 @@
 // The lesion mask being edited: voxels, brushes, fills, interpolation, and a history of exactly one step per action.
+import type { Planes } from "../store/reading";
+import { distances } from "./shapes";
 import { inside, type Index, type V3 } from "./geometry";
 
 /** What an action changed: voxel offsets, ascending, with their labels before and after. */
@@ -16,6 +18,11 @@ export interface Brush {
   range: [number, number] | null;
 }
 
+interface Box {
+  low: Index;
+  high: Index;
+}
+
 const MOST_STEPS = 200;
 
 export class Labels {
@@ -24,8 +31,12 @@ export class Labels {
   private done: Step[] = [];
   private undone: Step[] = [];
   private open: { what: string; before: Map<number, number> } | null = null;
+  /** Counts up with every change of the voxels. */
+  version = 0;
   /** Planes k that the server does not have yet, inclusive. */
   dirty: [number, number] | null = null;
+  /** Which voxels of a plane k were changed since they were taken to be saved. */
+  private changed = new Map<number, Uint8Array>();
 
   constructor(
     readonly shape: Index,
@@ -58,18 +69,33 @@ export class Labels {
     this.open = { what, before: new Map() };
   }
 
+  /** Whether an action is open: a hand is painting. */
+  get painting(): boolean {
+    return this.open !== null;
+  }
+
   private put(at: number, label: number): void {
     const old = this.voxels[at]!;
     if (old === label) return;
     if (!this.open) throw new Error("no action is open");
     if (!this.open.before.has(at)) this.open.before.set(at, old);
-    this.voxels[at] = label;
-    this.count(old, -1);
-    this.count(label, 1);
+    this.change(at, old, label);
     this.touch(at, at);
   }
 
+  private change(at: number, old: number, label: number): void {
+    this.voxels[at] = label;
+    this.count(old, -1);
+    this.count(label, 1);
+    const plane = this.shape[0] * this.shape[1];
+    const k = Math.floor(at / plane);
+    let marks = this.changed.get(k);
+    if (!marks) this.changed.set(k, (marks = new Uint8Array(plane)));
+    marks[at - k * plane] = 1;
+  }
+
   private touch(first: number, last: number): void {
+    this.version++;
     const plane = this.shape[0] * this.shape[1];
     const [a, b] = [Math.floor(first / plane), Math.floor(last / plane)];
     this.dirty = this.dirty ? [Math.min(this.dirty[0], a), Math.max(this.dirty[1], b)] : [a, b];
@@ -80,13 +106,15 @@ export class Labels {
     const open = this.open;
     this.open = null;
     if (!open) return null;
-    const changed = [...open.before].filter(([at, old]) => this.voxels[at] !== old).sort((a, b) => a[0] - b[0]);
-    if (changed.length === 0) return null;
+    const offsets = Uint32Array.from(open.before.keys())
+      .filter((at) => this.voxels[at] !== open.before.get(at))
+      .sort();
+    if (offsets.length === 0) return null;
     const step: Step = {
       what: open.what,
-      offsets: Uint32Array.from(changed, ([at]) => at),
-      before: Uint8Array.from(changed, ([, old]) => old),
-      after: Uint8Array.from(changed, ([at]) => this.voxels[at]!),
+      offsets,
+      before: Uint8Array.from(offsets, (at) => open.before.get(at)!),
+      after: Uint8Array.from(offsets, (at) => this.voxels[at]!),
     };
     this.done.push(step);
     if (this.done.length > MOST_STEPS) this.done.shift();
@@ -121,11 +149,7 @@ export class Labels {
   }
 
   private apply(step: Step, values: Uint8Array): void {
-    step.offsets.forEach((at, n) => {
-      this.count(this.voxels[at]!, -1);
-      this.voxels[at] = values[n]!;
-      this.count(values[n]!, 1);
-    });
+    step.offsets.forEach((at, n) => this.change(at, this.voxels[at]!, values[n]!));
     this.touch(step.offsets[0]!, step.offsets[step.offsets.length - 1]!);
   }
 
@@ -210,62 +234,102 @@ export class Labels {
 
   /** Shapes between painted planes, by interpolating signed distances. Returns how many planes were made. */
   interpolate(axis: 0 | 1 | 2, label: number): number {
+    const box = this.boxOf(label);
+    if (!box) return 0;
     const planes: number[] = [];
-    for (let n = 0; n < this.shape[axis]; n++) if (this.slice(n, axis, label).some((v) => v === 1)) planes.push(n);
+    for (let n = box.low[axis]; n <= box.high[axis]; n++) if (this.slice(n, axis, label, box).includes(1)) planes.push(n);
     let made = 0;
     for (let p = 0; p + 1 < planes.length; p++) {
       const [from, to] = [planes[p]!, planes[p + 1]!];
       if (to - from < 2) continue;
-      const [d0, d1] = [this.signed(from, axis, label), this.signed(to, axis, label)];
+      const [d0, d1] = [this.signed(from, axis, label, box), this.signed(to, axis, label, box)];
       for (let n = from + 1; n < to; n++) {
         const t = (n - from) / (to - from);
-        this.write(n, axis, label, (at) => (1 - t) * d0[at]! + t * d1[at]! <= 0);
+        this.write(n, axis, label, box, (at) => (1 - t) * d0[at]! + t * d1[at]! <= 0);
         made++;
       }
     }
     return made;
   }
 
-  private write(n: number, axis: 0 | 1 | 2, label: number, holds: (at: number) => boolean): void {
-    const [a, b] = this.planeAxes(axis);
-    const stride = this.strides();
-    for (let y = 0; y < this.shape[b]; y++)
-      for (let x = 0; x < this.shape[a]; x++) {
-        const at = n * stride[axis] + x * stride[a] + y * stride[b];
-        if (this.voxels[at] === 0 && holds(x + this.shape[a] * y)) this.put(at, label);
+  /** Where a label lies, inclusive, with a rim of one voxel: what is outside it is outside every shape between its planes. */
+  private boxOf(label: number): Box | null {
+    if (!this.counts.get(label)) return null;
+    const [ni, nj, nk] = this.shape;
+    const low: Index = [ni, nj, nk];
+    const high: Index = [-1, -1, -1];
+    for (let k = 0; k < nk; k++)
+      for (let j = 0; j < nj; j++) {
+        const row = ni * (j + nj * k);
+        const first = this.voxels.subarray(row, row + ni).indexOf(label);
+        if (first < 0) continue;
+        const last = this.voxels.subarray(row, row + ni).lastIndexOf(label);
+        [first, j, k].forEach((n, a) => (low[a] = Math.min(low[a]!, n)));
+        [last, j, k].forEach((n, a) => (high[a] = Math.max(high[a]!, n)));
       }
+    return {
+      low: low.map((n) => Math.max(0, n - 1)) as Index,
+      high: high.map((n, a) => Math.min(this.shape[a]! - 1, n + 1)) as Index,
+    };
   }
 
-  private slice(n: number, axis: 0 | 1 | 2, label: number): Uint8Array {
+  /** The offset of every pixel of a plane of a box, in the order of its two axes. */
+  private pixels(n: number, axis: 0 | 1 | 2, { low, high }: Box, told: (offset: number, at: number) => void): void {
     const [a, b] = this.planeAxes(axis);
     const stride = this.strides();
-    const found = new Uint8Array(this.shape[a] * this.shape[b]);
-    for (let y = 0; y < this.shape[b]; y++)
-      for (let x = 0; x < this.shape[a]; x++)
-        if (this.voxels[n * stride[axis] + x * stride[a] + y * stride[b]] === label) found[x + this.shape[a] * y] = 1;
+    let at = 0;
+    for (let y = low[b]; y <= high[b]; y++)
+      for (let x = low[a]; x <= high[a]; x++, at++) told(n * stride[axis] + x * stride[a] + y * stride[b], at);
+  }
+
+  private write(n: number, axis: 0 | 1 | 2, label: number, box: Box, holds: (at: number) => boolean): void {
+    this.pixels(n, axis, box, (offset, at) => {
+      if (this.voxels[offset] === 0 && holds(at)) this.put(offset, label);
+    });
+  }
+
+  private slice(n: number, axis: 0 | 1 | 2, label: number, box: Box): Uint8Array {
+    const [width, height] = this.sizeOf(axis, box);
+    const found = new Uint8Array(width * height);
+    this.pixels(n, axis, box, (offset, at) => {
+      if (this.voxels[offset] === label) found[at] = 1;
+    });
     return found;
   }
 
-  private signed(n: number, axis: 0 | 1 | 2, label: number): Float32Array {
+  private sizeOf(axis: 0 | 1 | 2, { low, high }: Box): [number, number] {
     const [a, b] = this.planeAxes(axis);
-    const mask = this.slice(n, axis, label);
-    const out = distances(mask, this.shape[a], this.shape[b], this.spacing[a], this.spacing[b], 1);
-    const within = distances(mask, this.shape[a], this.shape[b], this.spacing[a], this.spacing[b], 0);
+    return [high[a] - low[a] + 1, high[b] - low[b] + 1];
+  }
+
+  private signed(n: number, axis: 0 | 1 | 2, label: number, box: Box): Float32Array {
+    const [a, b] = this.planeAxes(axis);
+    const [width, height] = this.sizeOf(axis, box);
+    const mask = this.slice(n, axis, label, box);
+    const out = distances(mask, width, height, this.spacing[a], this.spacing[b], 1);
+    const within = distances(mask, width, height, this.spacing[a], this.spacing[b], 0);
     return out.map((d, at) => d - within[at]!);
   }
 
-  /** Lay a mask of a box into a label, as one step: it takes the label's place inside the box only where it has voxels. */
+  /** Lay a mask of a box into a label, as one step; only where there is nothing yet. */
   lay(start: Index, shape: Index, mask: Uint8Array, label: number): void {
     this.begin("proposal");
-    let at = 0;
+    this.free(start, shape, mask, (voxel) => this.put(voxel, label));
+    this.end();
+  }
+
+  /** Visit what a mask of a box marks and no finding has; returns how many voxels that are. */
+  free(start: Index, shape: Index, mask: Uint8Array, told: (voxel: number) => void = () => undefined): number {
+    let [at, found] = [0, 0];
     for (let k = 0; k < shape[2]; k++)
       for (let j = 0; j < shape[1]; j++)
-        for (let i = 0; i < shape[0]; i++, at++)
-          if (mask[at]) {
-            const voxel = this.offset([start[0] + i, start[1] + j, start[2] + k]);
-            if (this.voxels[voxel] === 0) this.put(voxel, label);
-          }
-    this.end();
+        for (let i = 0; i < shape[0]; i++, at++) {
+          const voxel = this.offset([start[0] + i, start[1] + j, start[2] + k]);
+          if (!mask[at] || this.voxels[voxel] !== 0) continue;
+          found++;
+          told(voxel);
+        }
+    return found;
   }
 
   /** Take a label out of the mask altogether. */
@@ -275,54 +339,26 @@ export class Labels {
     this.end();
   }
 
-  /** The planes that are to be saved, and their bytes; after that they count as saved. */
-  takeDirty(): { first: number; last: number; voxels: Uint8Array } | null {
+  /** The planes that are to be saved, and which of their voxels the hand changed; after that they count as saved. */
+  takeDirty(): Planes | null {
     if (!this.dirty) return null;
     const [first, last] = this.dirty;
     const plane = this.shape[0] * this.shape[1];
+    const mine = new Uint8Array((last - first + 1) * plane);
+    for (const [k, marks] of this.changed) mine.set(marks, (k - first) * plane);
     this.dirty = null;
-    return { first, last, voxels: this.voxels.slice(first * plane, (last + 1) * plane) };
+    this.changed.clear();
+    return { first, last, voxels: this.voxels.slice(first * plane, (last + 1) * plane), mine };
   }
-}
 
-/** Distance in mm of every pixel to the nearest one with `value`; exact, by columns then rows (Felzenszwalb & Huttenlocher 2012). */
-export function distances(mask: Uint8Array, width: number, height: number, dx: number, dy: number, value: number): Float32Array {
-  const far = 1e12;
-  const squared = Float64Array.from(mask, (v) => (v === value ? 0 : far));
-  const line = (from: number, stride: number, count: number, step: number): void => {
-    const f = Float64Array.from({ length: count }, (_, n) => squared[from + n * stride]!);
-    const v = new Int32Array(count);
-    const z = new Float64Array(count + 1);
-    let k = 0;
-    z[0] = -Infinity;
-    z[1] = Infinity;
-    const meet = (p: number, q: number): number => (f[q]! - f[p]! + step * step * (q * q - p * p)) / (2 * step * step * (q - p));
-    for (let q = 1; q < count; q++) {
-      let s = meet(v[k]!, q);
-      while (s <= z[k]!) s = meet(v[--k]!, q);
-      v[++k] = q;
-      z[k] = s;
-      z[k + 1] = Infinity;
+  /** Planes that were taken but could not be saved are to be saved again. */
+  giveBack({ first, last, mine }: Planes): void {
+    this.dirty = this.dirty ? [Math.min(this.dirty[0], first), Math.max(this.dirty[1], last)] : [first, last];
+    const plane = this.shape[0] * this.shape[1];
+    for (let k = first; k <= last; k++) {
+      const marks = mine.slice((k - first) * plane, (k - first + 1) * plane);
+      this.changed.get(k)?.forEach((mark, at) => (marks[at] ||= mark));
+      this.changed.set(k, marks);
     }
-    k = 0;
-    for (let q = 0; q < count; q++) {
-      while (z[k + 1]! < q) k++;
-      squared[from + q * stride] = (step * (q - v[k]!)) ** 2 + f[v[k]!]!;
-    }
-  };
-  for (let y = 0; y < height; y++) line(y * width, 1, width, dx);
-  for (let x = 0; x < width; x++) line(x, width, height, dy);
-  return Float32Array.from(squared, Math.sqrt);
-}
-
-/** Alternating lengths of 0 and 1 as bytes. */
-export function expand(runs: number[], length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  runs.forEach((run, n) => {
-    if (n % 2 === 1) bytes.fill(1, at, at + run);
-    at += run;
-  });
-  if (at !== length) throw new Error(`the runs tell of ${at} voxels, the box has ${length}`);
-  return bytes;
+  }
 }

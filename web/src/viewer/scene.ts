@@ -29,7 +29,8 @@ export class Scene {
     hu: Int16Array,
   ) {
     if (!begun) {
-      cs.init({ debug: {}, rendering: { useCPURendering: false } });
+      // one graphics context: each more would hold the voxels of the CT once more
+      cs.init({ debug: {}, rendering: { useCPURendering: false, webGlContextCount: 1 } });
       begun = true;
     }
     const [columns, rows] = frame.shape;
@@ -131,22 +132,26 @@ export class Scene {
     const camera = view.getCamera();
     const focal = camera.focalPoint as V3;
     const off = dot(add(toWorld(this.frame, focus), focal, -1), normal);
-    if (Math.abs(off) > 1e-6) {
-      view.setCamera({ focalPoint: add(focal, normal, off), position: add(camera.position as V3, normal, off) });
-    }
+    if (Math.abs(off) <= 1e-6) return; // two of three planes stand still while one is scrolled
+    view.setCamera({ focalPoint: add(focal, normal, off), position: add(camera.position as V3, normal, off) });
     view.render();
   }
 
-  /** Bring a point to the middle of its pane. */
-  centre(name: PlaneName, world: V3): void {
+  /** Bring a point to the middle of its pane, if it is not well inside it already: pictures stand still where they can. */
+  reveal(name: PlaneName, world: V3): void {
     const view = this.view(name);
-    if (!view) return;
+    const element = this.mounted.get(name);
+    if (!view || !element) return;
+    const at = view.worldToCanvas(world);
+    const size = [element.clientWidth, element.clientHeight];
+    if (at.every((p, n) => p > 0.15 * size[n]! && p < 0.85 * size[n]!)) return;
     const camera = view.getCamera();
     const off = add(world, camera.focalPoint as V3, -1);
     view.setCamera({ focalPoint: add(camera.focalPoint as V3, off), position: add(camera.position as V3, off) });
     view.render();
   }
 
+  /** What lies under `fromCanvas` comes to lie under `toCanvas`. */
   pan(name: PlaneName, fromCanvas: [number, number], toCanvas: [number, number]): void {
     const view = this.view(name);
     if (!view) return;
@@ -156,11 +161,26 @@ export class Scene {
     view.render();
   }
 
-  zoom(name: PlaneName, by: number): void {
+  /** Nearer or farther; the point of the patient under `still` stays where it is. */
+  zoom(name: PlaneName, by: number, still: [number, number]): void {
     const view = this.view(name);
     if (!view) return;
+    const before = view.canvasToWorld(still) as V3;
     const scale = view.getCamera().parallelScale ?? 100;
     view.setCamera({ parallelScale: Math.min(Math.max(scale / by, 2), 2000) });
+    this.pan(name, view.worldToCanvas(before) as [number, number], still);
+  }
+
+  /** Half the height of what a pane shows, in mm. */
+  scaleOf(name: PlaneName): number | null {
+    return this.view(name)?.getCamera().parallelScale ?? null;
+  }
+
+  /** As near as another scene's pane of the same height. */
+  scaleAs(name: PlaneName, other: Scene): void {
+    const [view, scale] = [this.view(name), other.scaleOf(name)];
+    if (!view || scale === null || scale === view.getCamera().parallelScale) return;
+    view.setCamera({ parallelScale: scale });
     view.render();
   }
 
@@ -205,11 +225,16 @@ export class Scene {
     if (this.mounted.delete(name)) this.engine.disableElement(this.viewportId(name));
   }
 
-  /** Give back everything: the graphics memory of a study would else stay until the page is closed. */
+  /** Give back everything of this scene, and nothing of another: a prior study beside it has voxels of its own. */
   destroy(): void {
+    const volume = cs.cache.getVolume(this.volumeId);
     this.engine.destroy();
     this.mounted.clear();
-    cs.cache.purgeCache();
+    if (!volume) return;
+    const slices = [...volume.imageIds];
+    volume.destroy();
+    cs.cache.removeVolumeLoadObject(this.volumeId);
+    for (const slice of slices) if (cs.cache.getImage(slice)) cs.cache.removeImageLoadObject(slice, { force: true });
   }
 }
 

@@ -35,20 +35,26 @@ const NOTHING: Opened = {
   graphics: true,
 };
 
-/** Load a study; with `again` counting up, its mask anew. */
-export function useStudy(studyId: string, again: number, readOnly = false): Opened {
+const ASK_AGAIN_MS = 4000;
+const ON_ITS_WAY = new Set(["arriving", "queued", "running"]);
+
+/** Load a study; with `again` counting up its mask anew, with `reopened` all of it. One that is on its way is asked for until it is there. */
+export function useStudy(studyId: string, again: number, reopened = 0, readOnly = false): Opened {
   const [opened, setOpened] = useState<Opened>(NOTHING);
   const put = (change: Partial<Opened>): void => setOpened((now) => ({ ...now, ...change }));
 
   useEffect(() => {
     const stop = new AbortController();
     let scene: Scene | null = null;
+    let later: number | undefined;
     const open = async (): Promise<void> => {
-      setOpened(NOTHING);
       const study = await get<Study>(`/api/studies/${studyId}`, stop.signal);
       put({ study });
       if (!readOnly) await useReading.getState().load(studyId).catch(unlessMissing);
-      if (!study.grid) return;
+      if (!study.grid) {
+        if (ON_ITS_WAY.has(study.state)) later = window.setTimeout(attempt, ASK_AGAIN_MS);
+        return;
+      }
       const frame = frameOf(study.grid);
       put({ frame });
       const focus = middleOf(frame);
@@ -75,21 +81,32 @@ export function useStudy(studyId: string, again: number, readOnly = false): Open
       const labels = voxels ? new Labels(frame.shape, frame.spacing, voxels, hu) : null;
       put({ hu, scene, labels, original: original ?? null, first: null });
     };
-    open().catch((error: unknown) => {
-      if (!stop.signal.aborted) put({ problem: error instanceof Error ? error.message : String(error) });
-    });
+    const attempt = (): void => {
+      open().catch((error: unknown) => {
+        if (!stop.signal.aborted) put({ problem: error instanceof Error ? error.message : String(error) });
+      });
+    };
+    setOpened(NOTHING);
+    attempt();
     return () => {
       stop.abort();
+      window.clearTimeout(later);
       scene?.destroy();
     };
-  }, [studyId, readOnly]);
+  }, [studyId, reopened, readOnly]);
 
   useEffect(() => {
     if (again === 0) return;
-    void loadMask(studyId, false).then((voxels) => {
-      setOpened((now) => (now.frame && now.hu ? { ...now, labels: new Labels(now.frame.shape, now.frame.spacing, voxels, now.hu) } : now));
-      useView.getState().redraw();
-    });
+    const stop = new AbortController();
+    loadMask(studyId, false, stop.signal)
+      .then((voxels) => {
+        setOpened((now) => (now.frame && now.hu ? { ...now, labels: new Labels(now.frame.shape, now.frame.spacing, voxels, now.hu) } : now));
+        useView.getState().redraw();
+      })
+      .catch((error: unknown) => {
+        if (!stop.signal.aborted) put({ problem: error instanceof Error ? error.message : String(error) });
+      });
+    return () => stop.abort();
   }, [again, studyId]);
 
   return opened;
