@@ -1,6 +1,7 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, type ReactElement, type RefObject } from "react";
 import type { StudyRow } from "../api/client";
+import { go } from "../app/route";
 import { PAGE, rowAt, sorted, useList, type Sort } from "./list";
 import { Row } from "./Row";
 
@@ -15,6 +16,12 @@ interface Props {
   manager: boolean;
   retry: (row: StudyRow) => void;
   manage: (row: StudyRow) => void;
+}
+
+// the place is kept for when one comes back
+function open(index: number, row: StudyRow): void {
+  useList.getState().choose(index);
+  go(`/study/${row.id}`);
 }
 
 /** Only the lines in view are drawn; pages are fetched as they come into view. */
@@ -35,7 +42,7 @@ export function Grid({ scroller, manager, retry, manage }: Props): ReactElement 
       <div className="wl-lines" role="rowgroup" style={{ height: lines.getTotalSize() || ROW }}>
         <Head />
         {drawn.map((line) => (
-          <Row key={line.index} row={rowAt(pages, line.index)} index={line.index} top={line.start} chosen={line.index === index} manager={manager} retry={retry} manage={manage} />
+          <Row key={line.index} row={rowAt(pages, line.index)} index={line.index} top={line.start} chosen={line.index === index} manager={manager} open={open} retry={retry} manage={manage} />
         ))}
       </div>
     </div>

@@ -1,6 +1,5 @@
 import { memo, type ReactElement } from "react";
 import type { StudyRow } from "../api/client";
-import { go } from "../app/route";
 import { ageSex, clock, day, moment, personName, stateWords, twoDigits } from "./format";
 
 const TONE: Record<string, string> = { failed: "bad", running: "accent", draft: "warn", signed: "good" };
@@ -11,12 +10,13 @@ interface Props {
   top: number;
   chosen: boolean;
   manager: boolean;
+  open: (index: number, row: StudyRow) => void;
   retry: (row: StudyRow) => void;
   manage: (row: StudyRow) => void;
 }
 
 /** A line of the worklist; one that is not fetched yet keeps its place. */
-export const Row = memo(function Row({ row, index, top, chosen, manager, retry, manage }: Props): ReactElement {
+export const Row = memo(function Row({ row, index, top, chosen, manager, open, retry, manage }: Props): ReactElement {
   const place = { transform: `translateY(${top}px)` };
   if (!row) return <div role="row" aria-rowindex={index + 2} aria-busy="true" className="wl-row dim" style={place}><span role="gridcell">…</span></div>;
   const words = stateWords(row);
@@ -31,7 +31,7 @@ export const Row = memo(function Row({ row, index, top, chosen, manager, retry, 
       className={chosen ? "wl-row chosen" : "wl-row"}
       style={place}
       title={row.problem || undefined}
-      onClick={() => go(`/study/${row.id}`)}
+      onClick={() => open(index, row)}
     >
       <span role="gridcell" className={TONE[row.state]} title={row.problem || words}>{words}</span>
       <Suspicion value={row.suspicion} />

@@ -32,13 +32,13 @@ export function Worklist(): ReactElement {
   }, [owner, enter, leave]);
   useEvents();
   const showHelp = useCallback(() => setHelp(true), []);
-  useKeys(scroller, search, manager, setManaged, showHelp);
   const retry = useCallback((row: StudyRow) => {
     setTrouble("");
     call("POST", `/api/studies/${row.id}/analyse`)
       .then(() => useList.getState().tell({ ...row, state: "queued", problem: "" }))
       .catch((error: unknown) => setTrouble(wordsOf(error)));
   }, []);
+  useKeys({ grid: scroller, search, manager, manage: setManaged, retry, help: showHelp });
   const narrowed = query.q !== "" || query.states.length > 0 || query.flagged;
   return (
     <main className="page full wl">
@@ -90,7 +90,16 @@ export function Worklist(): ReactElement {
 
 type Ref<T> = { readonly current: T | null };
 
-function useKeys(grid: Ref<HTMLDivElement>, search: Ref<HTMLInputElement>, manager: boolean, manage: (row: StudyRow) => void, help: () => void): void {
+interface Hands {
+  grid: Ref<HTMLDivElement>;
+  search: Ref<HTMLInputElement>;
+  manager: boolean;
+  manage: (row: StudyRow) => void;
+  retry: (row: StudyRow) => void;
+  help: () => void;
+}
+
+function useKeys({ grid, search, manager, manage, retry, help }: Hands): void {
   useEffect(() => {
     const perform = (act: Act): void => {
       const { index, total, pages, query, choose, ask, refresh } = useList.getState();
@@ -111,6 +120,8 @@ function useKeys(grid: Ref<HTMLDivElement>, search: Ref<HTMLInputElement>, manag
           return ask({ ...query, flagged: !query.flagged });
         case "manage":
           return row && manager ? manage(row) : undefined;
+        case "retry":
+          return row?.state === "failed" ? retry(row) : undefined;
         case "clear":
           return query.q ? ask({ ...query, q: "" }) : undefined;
         case "sort":
@@ -126,5 +137,5 @@ function useKeys(grid: Ref<HTMLDivElement>, search: Ref<HTMLInputElement>, manag
     };
     document.addEventListener("keydown", press);
     return () => document.removeEventListener("keydown", press);
-  }, [grid, search, manager, manage, help]);
+  }, [grid, search, manager, manage, retry, help]);
 }

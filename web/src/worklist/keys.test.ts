@@ -14,7 +14,7 @@ test.each([
   ["End", "last"],
 ])("%s moves to the %s", (key, to) => expect(press(key)).toEqual({ do: "move", to }));
 
-test.each([["Enter", "open"], ["r", "refresh"], ["R", "refresh"], ["?", "help"], ["/", "search"], ["f", "flagged"], ["m", "manage"], ["Escape", "clear"]])(
+test.each([["Enter", "open"], ["r", "refresh"], ["R", "refresh"], ["?", "help"], ["/", "search"], ["f", "flagged"], ["m", "manage"], ["t", "retry"], ["Escape", "clear"]])(
   "%s: %s",
   (key, act) => expect(press(key)).toEqual({ do: act }),
 );

@@ -3,7 +3,7 @@ import type { Sort } from "./list";
 
 export type Act =
   | { do: "move"; to: "next" | "previous" | "page-down" | "page-up" | "first" | "last" }
-  | { do: "open" | "refresh" | "help" | "search" | "flagged" | "manage" | "clear" }
+  | { do: "open" | "refresh" | "help" | "search" | "flagged" | "manage" | "retry" | "clear" }
   | { do: "sort"; by: Sort };
 
 const KEYS: Record<string, Act> = {
@@ -22,6 +22,7 @@ const KEYS: Record<string, Act> = {
   "/": { do: "search" },
   f: { do: "flagged" },
   m: { do: "manage" },
+  t: { do: "retry" },
   Escape: { do: "clear" },
   "1": { do: "sort", by: "suspicion" },
   "2": { do: "sort", by: "patient" },
@@ -39,6 +40,7 @@ export const HELP: [string, string][] = [
   ["F", "only studies with findings, or all"],
   ["1  2  3  4", "sort by suspicion, patient, time received, time changed; again turns the order round"],
   ["R", "refresh"],
+  ["T", "try a failed analysis again"],
   ["M", "priority, access, deletion (managers)"],
   ["?", "this sheet"],
 ];
