@@ -26,7 +26,8 @@ function open(index: number, row: StudyRow): void {
 
 /** Only the lines in view are drawn; pages are fetched as they come into view. */
 export function Grid({ scroller, manager, retry, manage }: Props): ReactElement {
-  const { pages, total, index, busy, listedAt, want } = useList();
+  const { pages, total, index, query, busy, listedAt, want } = useList();
+  const listed = total !== null;
   const lines = useVirtualizer({ count: total ?? 0, getScrollElement: () => scroller.current, estimateSize: () => ROW, overscan: 15, scrollPaddingStart: ROW, paddingStart: ROW });
   const drawn = lines.getVirtualItems();
   const [first, last] = [drawn[0]?.index ?? 0, drawn.at(-1)?.index ?? 0];
@@ -35,8 +36,8 @@ export function Grid({ scroller, manager, retry, manage }: Props): ReactElement 
   }, [first, last, listedAt, total, want]);
   useEffect(() => {
     if (total) lines.scrollToIndex(index, { align: "auto" });
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [index, listedAt]);
+    // not with each listing: a refresh leaves what was scrolled to where it is
+  }, [index, query, listed]);
   return (
     <div ref={scroller} role="grid" tabIndex={0} aria-label="Studies" aria-rowcount={total === null ? -1 : total + 1} aria-busy={busy} aria-activedescendant={total ? `row-${index}` : undefined} className="wl-grid">
       <div className="wl-lines" role="rowgroup" style={{ height: lines.getTotalSize() || ROW }}>
