@@ -36,7 +36,7 @@ FAST = settings(
 )
 
 
-@schemathesis.serializer("multipart/related")
+@schemathesis.serializer("multipart/related", "application/gzip")
 def of_parts(_context: Any, value: Any) -> bytes:
     """What stands in the one part that `ask` makes of it."""
     return value if isinstance(value, bytes) else str(value).encode(errors="replace")

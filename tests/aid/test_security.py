@@ -60,8 +60,9 @@ def filled(path: str) -> str:
 
 
 def roles_of(path: str, route: APIRoute) -> frozenset[Role]:
-    """Who may ask, by the dependencies that the route declares; all of DICOMweb is for viewers."""
-    allowed, todo = VIEWERS if path.startswith("/dicomweb") else frozenset(Role), [route.dependant]
+    """Who may ask, by the dependencies that the route declares; where images go out, it looks for viewers itself."""
+    images = path.startswith("/dicomweb") or path == "/api/studies/{study_id}/volume"
+    allowed, todo = VIEWERS if images else frozenset(Role), [route.dependant]
     while todo:
         one = todo.pop()
         todo += one.dependencies

@@ -48,7 +48,7 @@ def test_what_is_refused_is_named_with_its_reason(tmp_path, good, status):
     room = open_room(tmp_path)
     image = write_study(tmp_path / "ct", slices=1)[0].read_bytes()
     answer = post(posting(room), "/studies", *[image] * good, b"no image")
-    (failed,) = answer.json()["00081198"]["Value"]
+    (failed,) = answer.json()["0008119A"]["Value"]
     assert answer.status_code == status
     assert failed["00081197"]["Value"] == [0xC000] and "no DICOM" in failed["00000902"]["Value"][0]
 
@@ -65,7 +65,7 @@ def test_other_bodies_too_much_and_a_full_disk_are_told_by_the_status(tmp_path, 
     room = open_room(tmp_path, max_upload_bytes=6000)
     image = write_study(tmp_path / "ct", slices=1)[0].read_bytes()
     client = posting(room)
-    assert post(client, "/studies", image, kind="application/dicom").status_code == 400
+    assert post(client, "/studies", image, kind="application/dicom").status_code == 415
     assert client.post("/studies", content=body_of(image)[:-20], headers={"Content-Type": KIND}).status_code == 400
     assert post(client, "/studies", image, image).status_code == 413
     monkeypatch.setattr(files, "KEEP_FREE_BYTES", 1 << 62)

@@ -1,15 +1,219 @@
-import type { ReactElement } from "react";
-import type { Finding, Study } from "../api/client";
+import { useEffect, useRef, useState, type ReactElement } from "react";
+import { get, type Choices, type Finding, type Reading, type Study } from "../api/client";
+import { useReading } from "../store/reading";
+import { wordsOf } from "../viewer/Pane";
+import { age, day, personName } from "../worklist/format";
+import { Compared } from "./Compared";
+import { Conflicted } from "./Conflicted";
+import { FindingCard } from "./FindingCard";
+import { Sign } from "./Sign";
+import { Signed } from "./Signed";
+import "./report.css";
 
+let openIt: (() => void) | null = null;
+
+/** Open the signature's dialog, from a key. */
 export function openSign(): void {
-  document.getElementById("sign")?.click();
+  openIt?.();
 }
 
-export function ReportPanel(_props: {
+interface Props {
   study: Study;
   liveMl: ReadonlyMap<number, number>;
   onJump: (finding: Finding) => void;
   onPrior: (studyId: string | null) => void;
-}): ReactElement {
-  return <aside />;
+}
+
+/** The report beside the images. */
+export function ReportPanel({ study, liveMl, onJump, onPrior }: Props): ReactElement {
+  const { reading, active, conflict } = useReading();
+  const [choices, setChoices] = useState<Choices | null>(null);
+  const [signing, setSigning] = useState(false);
+  useEffect(() => {
+    get<Choices>("/api/choices").then(setChoices, () => undefined);
+  }, []);
+  useEffect(() => {
+    openIt = () => reading && reading.state !== "signed" && setSigning(true);
+    return () => {
+      openIt = null;
+    };
+  }, [reading]);
+  const locked = reading?.state === "signed";
+  return (
+    <aside className="report" aria-label="Report">
+      <header>
+        <div>
+          <b>{personName(study.patient_name)}</b> <span className="dim">{study.patient_id}</span>
+        </div>
+        <div className="dim">
+          {[study.sex, age(study.birth_date, study.study_at), day(study.study_at), study.description].filter(Boolean).join(" · ")}
+        </div>
+        <Saved />
+      </header>
+      {reading ? (
+        <>
+          {locked && <Signed studyId={study.id} reading={reading} />}
+          <section>
+            <h3>
+              Findings <span className="dim">{reading.findings.length}</span>
+            </h3>
+            {reading.findings.length === 0 && <p className="dim">None. Make one with N, or let the network propose one with P.</p>}
+            <ul>
+              {reading.findings.map((one) => (
+                <FindingCard
+                  key={one.number}
+                  finding={one}
+                  choices={choices}
+                  liveMl={liveMl.get(one.number)}
+                  active={one.number === active}
+                  locked={locked}
+                  onJump={onJump}
+                />
+              ))}
+            </ul>
+          </section>
+          <Measurements reading={reading} locked={locked} />
+          <Impression reading={reading} locked={locked} />
+          <Compared studyId={study.id} reading={reading} locked={locked} onPrior={onPrior} />
+          {reading.doubts.length > 0 && (
+            <section>
+              <h3 className="warn">Doubts about this CT</h3>
+              {reading.doubts.map((one) => (
+                <p key={one.code}>{one.words}</p>
+              ))}
+            </section>
+          )}
+          <footer>
+            {!locked && (
+              <button className="primary" data-testid="sign" onClick={() => setSigning(true)}>
+                Sign <kbd>S</kbd>
+              </button>
+            )}
+            <Links id={study.id} />
+            <p className="dim">
+              {reading.algorithm}
+              <br />
+              {reading.operating_point}
+            </p>
+          </footer>
+        </>
+      ) : (
+        <p className="dim">There is no reading yet.</p>
+      )}
+      {signing && reading && <Sign studyId={study.id} reading={reading} close={() => setSigning(false)} />}
+      {conflict && <Conflicted conflict={conflict} />}
+    </aside>
+  );
+}
+
+/** Whether everything is on the server. */
+function Saved(): ReactElement {
+  const { saving, problem, retry, reading } = useReading();
+  return (
+    <div role="status" data-testid="saving" className={saving === "offline" || saving === "refused" ? "bad" : "dim"}>
+      {saving === "saved" && reading ? `Saved · version ${reading.version} · ${reading.state}` : ""}
+      {saving === "saving" && "Saving…"}
+      {(saving === "offline" || saving === "refused") && problem}
+      {saving === "offline" && <button onClick={() => void retry()}>Try again</button>}
+    </div>
+  );
+}
+
+function Measurements({ reading, locked }: { reading: Reading; locked: boolean }): ReactElement | null {
+  const change = useReading((s) => s.change);
+  if (reading.measurements.length === 0) return null;
+  return (
+    <section>
+      <h3>Measurements</h3>
+      <ul>
+        {reading.measurements.map((one) => (
+          <li key={one.id} className="line">
+            {one.kind} {one.finding ? `of ${one.finding}` : ""}: {wordsOf(one.values)}
+            {!locked && (
+              <button className="plain" aria-label="remove this measurement" onClick={() => void change([{ op: "unmeasure", id: one.id }])}>
+                ✕
+              </button>
+            )}
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+const SAVE_AFTER_MS = 800;
+
+function Impression({ reading, locked }: { reading: Reading; locked: boolean }): ReactElement {
+  const change = useReading((s) => s.change);
+  const own = reading.impression_text !== null;
+  const write = (field: "comment" | "impression", text: string | null): void => void change([{ op: "write", field, text }]);
+  return (
+    <section>
+      <h3>
+        Impression{" "}
+        {!locked && (
+          <button className="plain" onClick={() => write("impression", own ? null : reading.impression.join("\n"))}>
+            {own ? "back to the generated" : "in my own words"}
+          </button>
+        )}
+      </h3>
+      {own ? (
+        <Words label="impression" text={reading.impression_text ?? ""} locked={locked} save={(text) => write("impression", text)} />
+      ) : (
+        <div data-testid="impression">
+          {reading.impression.map((line) => (
+            <p key={line}>{line}</p>
+          ))}
+        </div>
+      )}
+      <h3>Comment</h3>
+      <Words label="comment" text={reading.comment} locked={locked} save={(text) => write("comment", text)} />
+    </section>
+  );
+}
+
+/** A text that is saved a moment after the last key, and at once when it is left. */
+function Words({ label, text, locked, save }: { label: string; text: string; locked: boolean; save: (text: string) => void }): ReactElement {
+  const [now, setNow] = useState(text);
+  const timer = useRef<number>(undefined);
+  const store = (value: string): void => {
+    window.clearTimeout(timer.current);
+    if (value !== text) save(value);
+  };
+  return (
+    <textarea
+      aria-label={label}
+      data-testid={label}
+      rows={3}
+      disabled={locked}
+      value={now}
+      onChange={(event) => {
+        const { value } = event.target;
+        setNow(value);
+        window.clearTimeout(timer.current);
+        timer.current = window.setTimeout(() => store(value), SAVE_AFTER_MS);
+      }}
+      onBlur={() => store(now)}
+    />
+  );
+}
+
+function Links({ id }: { id: string }): ReactElement {
+  const files: [string, string][] = [
+    ["report.html", "Print"],
+    ["report.pdf", "PDF"],
+    ["seg.dcm", "SEG"],
+    ["sr.dcm", "SR"],
+    ["fhir", "FHIR"],
+    ["export.zip?deidentify=true", "De-identified zip"],
+  ];
+  return (
+    <span className="links">
+      {files.map(([path, words]) => (
+        <a key={path} href={`/api/studies/${id}/${path}`} target="_blank" rel="noreferrer">
+          {words}
+        </a>
+      ))}
+    </span>
+  );
 }

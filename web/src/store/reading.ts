@@ -83,10 +83,10 @@ export const useReading = create<State>((set, state) => {
   const failed = (error: unknown): false => {
     if (error instanceof OfflineError) set({ saving: "offline", problem: error.message });
     else if (error instanceof ApiError && error.status === 412) {
-      const told = (error.body as { detail?: { version?: number; by?: string | null } } | null)?.detail;
-      const told2 = error.body as { version?: number; by?: string | null } | null;
-      const version = told?.version ?? told2?.version ?? 0;
-      set({ saving: "conflict", conflict: { words: error.message, version, by: told?.by ?? told2?.by ?? null } });
+      
+      const told = error.body as { version?: number; by?: string | null } | null;
+      const version = told?.version ?? 0;
+      set({ saving: "conflict", conflict: { words: error.message, version, by: told?.by ?? null } });
     } else if (error instanceof ApiError && error.status === 401) set({ saving: "offline", problem: error.message });
     else {
       queue.shift(); // what the server refuses it will refuse again; the reader is told

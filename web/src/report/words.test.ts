@@ -1,0 +1,36 @@
+import { expect, it } from "vitest";
+import type { Finding, Reading } from "../api/client";
+import { aiWords, change, placeWords, signable, sizeWords } from "./words";
+
+const finding = (more: Partial<Finding>): Finding =>
+  ({ number: 1, decision: "open", organ: "kidney_left", side: "left", location: "", size: null, attributes: {}, ...more }) as Finding;
+const caliper = (length_mm: number): unknown => ({ length_mm, ends_ijk: [], ends_xyz: [] });
+const size = { volume_ml: 3.14159, long: caliper(21.6), short: caliper(14.2) } as Finding["size"];
+
+it("tells the painted volume before the server has measured it", () => {
+  expect(sizeWords(finding({ size }), undefined)).toBe("22 × 14 mm · 3.14 ml");
+  expect(sizeWords(finding({ size }), 12.34)).toBe("22 × 14 mm · 12.3 ml");
+  expect(sizeWords(finding({}), 0.5)).toBe("0.50 ml");
+  expect(sizeWords(finding({}), undefined)).toBe("nothing painted");
+});
+
+it("names a side once", () => {
+  expect(placeWords(finding({}))).toBe("kidney left");
+  expect(placeWords(finding({ organ: "lung", location: "upper zone" }))).toBe("lung left, upper zone");
+  expect(placeWords(finding({ organ: "" }))).toBe("place unknown");
+});
+
+it("tells the AI's word only where it differs", () => {
+  const base = { value: "Irregular", by: "reader", ai: "Round-like", probability: 0.81, measured: "Irregular" } as Finding["attributes"][string];
+  expect(aiWords(base)).toBe("AI: Round-like 81 %");
+  expect(aiWords({ ...base, value: "Round-like", measured: "Round-like" })).toBe("");
+});
+
+it("knows what stands between a reading and its signature", () => {
+  const findings = [finding({}), finding({ number: 2, decision: "accepted", size }), finding({ number: 3, decision: "accepted" }), finding({ number: 4, decision: "rejected" })];
+  expect(signable({ findings } as Reading)).toEqual({ open: [1], empty: [3], accepted: 2, rejected: 1 });
+});
+
+it("tells growth, loss and news", () => {
+  expect([change(10, 13), change(10, 5), change(null, 4), change(4, null)]).toEqual(["+30 %", "−50 %", "new", "gone"]);
+});

@@ -1,0 +1,52 @@
+// What the report panel says of findings: sizes, the AI's word beside the reader's, and what may be signed.
+import type { Finding, Reading } from "../api/client";
+
+export const readable = (raw: string): string => raw.replaceAll("_", " ");
+
+export function sizeWords(finding: Finding, liveMl: number | undefined): string {
+  const ml = liveMl ?? finding.size?.volume_ml;
+  if (!ml) return "nothing painted";
+  const volume = ml < 10 ? ml.toFixed(2) : ml.toFixed(1);
+  if (!finding.size) return `${volume} ml`;
+  return `${finding.size.long.length_mm.toFixed(0)} × ${finding.size.short.length_mm.toFixed(0)} mm · ${volume} ml`;
+}
+
+export function placeWords(finding: Finding): string {
+  const organ = readable(finding.organ);
+  const side = finding.side && !organ.includes(finding.side) ? ` ${finding.side}` : "";
+  return organ ? `${organ}${side}${finding.location ? `, ${finding.location}` : ""}` : "place unknown";
+}
+
+/** What the AI had said of an attribute, where it is worth telling beside the present value. */
+export function aiWords(attribute: Finding["attributes"][string]): string {
+  const parts: string[] = [];
+  if (attribute.ai && attribute.ai !== attribute.value) {
+    parts.push(`AI: ${attribute.ai}${attribute.probability == null ? "" : ` ${(100 * attribute.probability).toFixed(0)} %`}`);
+  }
+  if (attribute.measured && attribute.measured !== attribute.value) parts.push(`measured: ${attribute.measured}`);
+  return parts.join(" · ");
+}
+
+export interface Signable {
+  open: number[];
+  empty: number[];
+  accepted: number;
+  rejected: number;
+}
+
+/** What stands between a reading and its signature. */
+export function signable(reading: Reading): Signable {
+  const accepted = reading.findings.filter((one) => one.decision === "accepted");
+  return {
+    open: reading.findings.filter((one) => one.decision === "open").map((one) => one.number),
+    empty: accepted.filter((one) => !one.size).map((one) => one.number),
+    accepted: accepted.length,
+    rejected: reading.findings.filter((one) => one.decision === "rejected").length,
+  };
+}
+
+export function change(then: number | null, now: number | null): string {
+  if (then === null) return "new";
+  if (now === null) return "gone";
+  return `${now >= then ? "+" : "−"}${Math.abs((100 * (now - then)) / then).toFixed(0)} %`;
+}
