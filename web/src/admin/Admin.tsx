@@ -22,7 +22,12 @@ export default function Admin({ topic = "" }: { topic?: string }): ReactElement 
         {Object.entries(TOPICS)
           .filter(([, one]) => one.roles.includes(role))
           .map(([key, one]) => (
-            <button key={key} className={key === topic ? "on" : "plain"} aria-current={key === topic ? "page" : undefined} onClick={() => go(`/admin/${key}`)}>
+            <button
+              key={key}
+              className={key === topic ? "on" : "plain"}
+              aria-current={key === topic ? "page" : undefined}
+              onClick={() => go(`/admin/${key}`)}
+            >
               {one.words}
             </button>
           ))}

@@ -26,7 +26,14 @@ export function Audit(): ReactElement {
   return (
     <div className="stack">
       <div className="line">
-        <input data-testid="audit-filter" aria-label="Filter this page" placeholder="Filter this page: account, action, study, detail" size={48} value={wanted} onChange={(event) => setWanted(event.target.value)} />
+        <input
+          data-testid="audit-filter"
+          aria-label="Filter this page"
+          placeholder="Filter this page: account, action, study, detail"
+          size={48}
+          value={wanted}
+          onChange={(event) => setWanted(event.target.value)}
+        />
         <span className="spread" />
         <span className="dim">{data ? `${rows.length} of ${data.length} lines, newest first` : ""}</span>
         <button disabled={!turned.length} onClick={() => setTurned(turned.slice(0, -1))}>Newer</button>

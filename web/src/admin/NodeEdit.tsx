@@ -32,11 +32,18 @@ export function NodeEdit({ node, close, done }: Props): ReactElement {
     close();
   };
   return (
-    <Dialog title={node ? `PACS ${node.name}` : "New PACS"} close={close} actions={<button className="primary" form="node" data-testid="save" disabled={busy}>Save</button>}>
+    <Dialog
+      title={node ? `PACS ${node.name}` : "New PACS"}
+      close={close}
+      actions={<button className="primary" form="node" data-testid="save" disabled={busy}>Save</button>}
+    >
       <form id="node" className="form" onSubmit={(event) => void save(event)}>
         <Problem words={problem} />
         <div className="half">
-          <label className="field">Name<input name="name" required maxLength={64} value={told.name} onChange={(event) => put({ name: event.target.value })} /></label>
+          <label className="field">
+            Name
+            <input name="name" required maxLength={64} value={told.name} onChange={(event) => put({ name: event.target.value })} />
+          </label>
           <label className="field">Kind
             <select name="kind" value={told.kind} onChange={(event) => put({ kind: event.target.value as Told["kind"] })}>
               <option value="dicomweb">DICOMweb</option>
@@ -59,10 +66,34 @@ type Part = { told: Told; put: (part: Partial<Told>) => void };
 function Web({ told, put, had }: Part & { had: boolean }): ReactElement {
   return (
     <>
-      <label className="field">Address of its DICOMweb service<input name="url" type="url" required maxLength={512} placeholder="https://pacs.example/dicom-web" value={told.url} onChange={(event) => put({ url: event.target.value })} /></label>
+      <label className="field">
+        Address of its DICOMweb service
+        <input
+          name="url"
+          type="url"
+          required
+          maxLength={512}
+          placeholder="https://pacs.example/dicom-web"
+          value={told.url}
+          onChange={(event) => put({ url: event.target.value })}
+        />
+      </label>
       <div className="half">
-        <label className="field">User<input name="user" maxLength={128} autoComplete="off" value={told.user} onChange={(event) => put({ user: event.target.value })} /></label>
-        <label className="field">Password{had ? " (empty keeps it)" : ""}<input name="node-password" type="password" maxLength={256} autoComplete="new-password" value={told.password ?? ""} onChange={(event) => put({ password: event.target.value || null })} /></label>
+        <label className="field">
+          User
+          <input name="user" maxLength={128} autoComplete="off" value={told.user} onChange={(event) => put({ user: event.target.value })} />
+        </label>
+        <label className="field">
+          Password{had ? " (empty keeps it)" : ""}
+          <input
+            name="node-password"
+            type="password"
+            maxLength={256}
+            autoComplete="new-password"
+            value={told.password ?? ""}
+            onChange={(event) => put({ password: event.target.value || null })}
+          />
+        </label>
       </div>
     </>
   );
@@ -72,11 +103,28 @@ function Dimse({ told, put }: Part): ReactElement {
   return (
     <>
       <div className="half">
-        <label className="field">Host<input name="host" required maxLength={256} value={told.host} onChange={(event) => put({ host: event.target.value })} /></label>
-        <label className="field">Port<input name="port" type="number" required min={1} max={65535} value={told.port || ""} onChange={(event) => put({ port: event.target.valueAsNumber || 0 })} /></label>
+        <label className="field">
+          Host
+          <input name="host" required maxLength={256} value={told.host} onChange={(event) => put({ host: event.target.value })} />
+        </label>
+        <label className="field">
+          Port
+          <input
+            name="port"
+            type="number"
+            required
+            min={1}
+            max={65535}
+            value={told.port || ""}
+            onChange={(event) => put({ port: event.target.valueAsNumber || 0 })}
+          />
+        </label>
       </div>
       <div className="half">
-        <label className="field">Its AE title<input name="ae_title" required maxLength={16} value={told.ae_title} onChange={(event) => put({ ae_title: event.target.value })} /></label>
+        <label className="field">
+          Its AE title
+          <input name="ae_title" required maxLength={16} value={told.ae_title} onChange={(event) => put({ ae_title: event.target.value })} />
+        </label>
         <label className="field">Images are fetched by
           <select name="retrieves_by" value={told.retrieves_by} onChange={(event) => put({ retrieves_by: event.target.value })}>
             <option value="get">C-GET</option>

@@ -34,7 +34,11 @@ export function Nodes(): ReactElement {
       {data?.length === 0 && <p className="notice">No PACS yet. {admin ? "Add one to fetch studies from it and to send what is signed." : "An administrator adds one."}</p>}
       {data && data.length > 0 && (
         <table className="wide" aria-label="PACS nodes">
-          <thead><tr><th>Name</th><th>Kind</th><th>Address</th><th>Gets what is signed</th><th>State</th><th>Answer</th><th className="right">Actions</th></tr></thead>
+          <thead>
+            <tr>
+              <th>Name</th><th>Kind</th><th>Address</th><th>Gets what is signed</th><th>State</th><th>Answer</th><th className="right">Actions</th>
+            </tr>
+          </thead>
           <tbody>
             {data.map((node) => (
               <tr key={node.id} className={node.active ? undefined : "dim"} data-testid="node">
@@ -56,7 +60,11 @@ export function Nodes(): ReactElement {
       )}
       {edited && <NodeEdit node={edited === "new" ? null : edited} close={() => setEdited(null)} done={reload} />}
       {gone && (
-        <Dialog title={`Delete ${gone.name}?`} close={() => setGone(null)} actions={<button className="danger" data-testid="delete-surely" disabled={busy} onClick={() => void remove(gone)}>Delete</button>}>
+        <Dialog
+          title={`Delete ${gone.name}?`}
+          close={() => setGone(null)}
+          actions={<button className="danger" data-testid="delete-surely" disabled={busy} onClick={() => void remove(gone)}>Delete</button>}
+        >
           <Problem words={trouble} />
           <p>Nothing is fetched from it or sent to it any more; what still waits for it fails and says so.</p>
         </Dialog>

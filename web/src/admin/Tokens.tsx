@@ -28,8 +28,19 @@ export function Tokens(): ReactElement {
     <div className="stack">
       <p className="dim">A token lets another viewer read images over DICOMweb in your name, with your rights, until it expires or is deleted.</p>
       <form className="line" onSubmit={(event) => void make(event)} aria-label="New token">
-        <input data-testid="token-name" aria-label="What the token is for" placeholder="What it is for" required maxLength={64} value={name} onChange={(event) => setName(event.target.value)} />
-        <label className="line">days<input type="number" required min={1} max={365} value={days || ""} onChange={(event) => setDays(event.target.valueAsNumber || 0)} /></label>
+        <input
+          data-testid="token-name"
+          aria-label="What the token is for"
+          placeholder="What it is for"
+          required
+          maxLength={64}
+          value={name}
+          onChange={(event) => setName(event.target.value)}
+        />
+        <label className="line">
+          days
+          <input type="number" required min={1} max={365} value={days || ""} onChange={(event) => setDays(event.target.valueAsNumber || 0)} />
+        </label>
         <button className="primary" data-testid="make-token" disabled={busy}>Make a token</button>
       </form>
       <Problem words={trouble} />
@@ -45,7 +56,9 @@ export function Tokens(): ReactElement {
                 <td>{token.name}</td>
                 <td>{clock(token.created_at)}</td>
                 <td>{clock(token.expires_at)}{Date.parse(token.expires_at) < Date.now() && <span className="warn"> expired</span>}</td>
-                <td className="right"><button className="small" aria-label={`Delete ${token.name}`} disabled={busy} onClick={() => void remove(token)}>Delete</button></td>
+                <td className="right">
+                  <button className="small" aria-label={`Delete ${token.name}`} disabled={busy} onClick={() => void remove(token)}>Delete</button>
+                </td>
               </tr>
             ))}
           </tbody>

@@ -27,7 +27,9 @@ export function Users(): ReactElement {
                 <td>{user.display_name}</td>
                 <td>{user.role}</td>
                 <td>{!user.active ? "deactivated" : user.must_change ? "must change password" : "active"}</td>
-                <td className="right"><button className="small" aria-label={`Change ${user.name}`} onClick={() => setEdited(user)}>Change…</button></td>
+                <td className="right">
+                  <button className="small" aria-label={`Change ${user.name}`} onClick={() => setEdited(user)}>Change…</button>
+                </td>
               </tr>
             ))}
           </tbody>
@@ -60,22 +62,45 @@ function Edit({ user, close, done }: { user: User | null; close: () => void; don
     close();
   };
   return (
-    <Dialog title={user ? `Account ${user.name}` : "New account"} close={close} actions={<button className="primary" form="user" data-testid="save" disabled={busy}>Save</button>}>
+    <Dialog
+      title={user ? `Account ${user.name}` : "New account"}
+      close={close}
+      actions={<button className="primary" form="user" data-testid="save" disabled={busy}>Save</button>}
+    >
       <form id="user" className="form" onSubmit={(event) => void save(event)}>
         <Problem words={problem} />
         {!user && (
           <label className="field">Name (letters, digits and . _ @ -)
-            <input name="name" required maxLength={64} pattern="[a-zA-Z0-9._@\-]+" autoComplete="off" value={name} onChange={(event) => setName(event.target.value)} />
+            <input
+              name="name"
+              required
+              maxLength={64}
+              pattern="[a-zA-Z0-9._@\-]+"
+              autoComplete="off"
+              value={name}
+              onChange={(event) => setName(event.target.value)}
+            />
           </label>
         )}
         <label className="field">Shown as
           <input name="display_name" required maxLength={128} value={shown} onChange={(event) => setShown(event.target.value)} />
         </label>
         <label className="field">Role
-          <select name="role" value={role} onChange={(event) => setRole(event.target.value as Schemas["Role"])}>{ROLES.map((one) => <option key={one}>{one}</option>)}</select>
+          <select name="role" value={role} onChange={(event) => setRole(event.target.value as Schemas["Role"])}>
+            {ROLES.map((one) => <option key={one}>{one}</option>)}
+          </select>
         </label>
         <label className="field">{user ? "New password (empty keeps the present one)" : "First password"}, at least 12 characters; it is changed at the next login
-          <input name="new-password" type="password" autoComplete="new-password" required={!user} minLength={12} maxLength={256} value={password} onChange={(event) => setPassword(event.target.value)} />
+          <input
+            name="new-password"
+            type="password"
+            autoComplete="new-password"
+            required={!user}
+            minLength={12}
+            maxLength={256}
+            value={password}
+            onChange={(event) => setPassword(event.target.value)}
+          />
         </label>
         {user && (
           <label className="line">

@@ -63,8 +63,29 @@ function Upload(): ReactElement {
           <button onClick={() => files.current?.click()} disabled={busy}>Choose files…</button>
           <button onClick={() => folder.current?.click()} disabled={busy}>Choose a folder…</button>
         </span>
-        <input ref={files} data-testid="upload-files" className="hidden-input" tabIndex={-1} aria-label="Files to upload" type="file" multiple disabled={busy} onChange={(event) => pick(event.target)} />
-        <input ref={folder} data-testid="upload-folder" className="hidden-input" tabIndex={-1} aria-label="Folder to upload" type="file" multiple disabled={busy} {...{ webkitdirectory: "" }} onChange={(event) => pick(event.target)} />
+        <input
+          ref={files}
+          data-testid="upload-files"
+          className="hidden-input"
+          tabIndex={-1}
+          aria-label="Files to upload"
+          type="file"
+          multiple
+          disabled={busy}
+          onChange={(event) => pick(event.target)}
+        />
+        <input
+          ref={folder}
+          data-testid="upload-folder"
+          className="hidden-input"
+          tabIndex={-1}
+          aria-label="Folder to upload"
+          type="file"
+          multiple
+          disabled={busy}
+          {...{ webkitdirectory: "" }}
+          onChange={(event) => pick(event.target)}
+        />
       </div>
       <Told unread={unread} />
     </section>
@@ -91,7 +112,9 @@ function Told({ unread }: { unread: string[] }): ReactElement {
       {unread.map((words) => <p key={words} className="notice warn" role="alert">{words}</p>)}
       {any && (
         <p role="status" className="line">
-          <span className="good">{taken} taken</span> · <span>{again} already here</span> · <span className={rejected.length ? "bad" : undefined}>{rejected.length} not taken</span>
+          <span className="good">
+            {taken} taken</span> · <span>{again} already here</span> · <span className={rejected.length ? "bad" : undefined}>{rejected.length} not taken
+          </span>
           {studies.size > 0 && (
             <>
               · {studies.size} {studies.size === 1 ? "study" : "studies"}
@@ -129,7 +152,9 @@ function Reasons({ rows, when = false }: { rows: readonly Schemas["RejectedOut"]
       </thead>
       <tbody>
         {rows.map((row) => (
-          <tr key={row.id}>{when && <td className="dim">{clock(row.at)}</td>}{when && <td className="dim">{row.source}</td>}<td>{row.name}</td><td>{row.reason}</td></tr>
+          <tr key={row.id}>
+            {when && <td className="dim">{clock(row.at)}</td>}{when && <td className="dim">{row.source}</td>}<td>{row.name}</td><td>{row.reason}</td>
+          </tr>
         ))}
       </tbody>
     </table>

@@ -48,10 +48,22 @@ export function Pull(): ReactElement {
       {nodes.data && !active.length && <p className="dim">No PACS is set up. An administrator adds one under Administration, PACS.</p>}
       {active.length > 0 && (
         <form className="line" onSubmit={(event) => void search(event)}>
-          <select aria-label="PACS" value={node} disabled={busy} onChange={(event) => { setPicked(event.target.value); setFound(null); setAsked({}); }}>
+          <select
+            aria-label="PACS"
+            value={node}
+            disabled={busy}
+            onChange={(event) => { setPicked(event.target.value); setFound(null); setAsked({}); }}
+          >
             {active.map((one) => <option key={one.id} value={one.id}>{one.name}</option>)}
           </select>
-          <input data-testid="pull-search" aria-label="Patient name or ID" placeholder="Patient name or ID" maxLength={64} value={q} onChange={(event) => setQ(event.target.value)} />
+          <input
+            data-testid="pull-search"
+            aria-label="Patient name or ID"
+            placeholder="Patient name or ID"
+            maxLength={64}
+            value={q}
+            onChange={(event) => setQ(event.target.value)}
+          />
           <button className="primary" disabled={busy}>{busy ? "Asking…" : "Search"}</button>
         </form>
       )}
@@ -63,9 +75,17 @@ export function Pull(): ReactElement {
           <tbody>
             {found.map((one) => (
               <tr key={one.study_uid}>
-                <td>{personName(one.patient_name)}</td><td>{one.patient_id}</td><td>{one.study_date}</td><td>{one.description}</td><td>{one.modalities}</td>
+                <td>
+                  {personName(one.patient_name)}</td><td>{one.patient_id}</td><td>{one.study_date}</td><td>{one.description}</td><td>{one.modalities}
+                </td>
                 <td className="right">
-                  {asked[one.study_uid] ? <span className="good">{asked[one.study_uid]}</span> : <button className="small" onClick={() => void fetchIt(one.study_uid)}>{one.here ? "Fetch again" : "Fetch"}</button>}
+                  {asked[one.study_uid] ? (
+                    <span className="good">{asked[one.study_uid]}</span>
+                  ) : (
+                    <button className="small" onClick={() => void fetchIt(one.study_uid)}>
+                      {one.here ? "Fetch again" : "Fetch"}
+                    </button>
+                  )}
                 </td>
               </tr>
             ))}

@@ -38,15 +38,32 @@ export function Bar({ search, grid, help }: { search: RefObject<HTMLInputElement
           }
         }}
       />
-      <button className={query.states.length ? "chip" : "chip on"} aria-pressed={!query.states.length} data-testid="filter-all" onClick={() => ask({ ...query, states: [] })}>
+      <button
+        className={query.states.length ? "chip" : "chip on"}
+        aria-pressed={!query.states.length}
+        data-testid="filter-all"
+        onClick={() => ask({ ...query, states: [] })}
+      >
         all <span className="count">{all}</span>
       </button>
       {STATES.map((state) => (
-        <button key={state} className={query.states.includes(state) ? "chip on" : "chip"} aria-pressed={query.states.includes(state)} data-testid={`filter-${state}`} onClick={() => turn(state)}>
+        <button
+          key={state}
+          className={query.states.includes(state) ? "chip on" : "chip"}
+          aria-pressed={query.states.includes(state)}
+          data-testid={`filter-${state}`}
+          onClick={() => turn(state)}
+        >
           {state} <span className="count">{counts[state] ?? 0}</span>
         </button>
       ))}
-      <button className={query.flagged ? "chip on" : "chip"} aria-pressed={query.flagged} data-testid="filter-flagged" title="Only studies with findings (F)" onClick={() => ask({ ...query, flagged: !query.flagged })}>
+      <button
+        className={query.flagged ? "chip on" : "chip"}
+        aria-pressed={query.flagged}
+        data-testid="filter-flagged"
+        title="Only studies with findings (F)"
+        onClick={() => ask({ ...query, flagged: !query.flagged })}
+      >
         flagged
       </button>
       <span className="spread" />

@@ -28,7 +28,14 @@ function open(index: number, row: StudyRow): void {
 export function Grid({ scroller, manager, retry, manage }: Props): ReactElement {
   const { pages, total, index, query, busy, listedAt, want } = useList();
   const listed = total !== null;
-  const lines = useVirtualizer({ count: total ?? 0, getScrollElement: () => scroller.current, estimateSize: () => ROW, overscan: 15, scrollPaddingStart: ROW, paddingStart: ROW });
+  const lines = useVirtualizer({
+    count: total ?? 0,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => ROW,
+    overscan: 15,
+    scrollPaddingStart: ROW,
+    paddingStart: ROW,
+  });
   const drawn = lines.getVirtualItems();
   const [first, last] = [drawn[0]?.index ?? 0, drawn.at(-1)?.index ?? 0];
   useEffect(() => {
@@ -39,11 +46,30 @@ export function Grid({ scroller, manager, retry, manage }: Props): ReactElement 
     // not with each listing: a refresh leaves what was scrolled to where it is
   }, [index, query, listed]);
   return (
-    <div ref={scroller} role="grid" tabIndex={0} aria-label="Studies" aria-rowcount={total === null ? -1 : total + 1} aria-busy={busy} aria-activedescendant={total ? `row-${index}` : undefined} className="wl-grid">
+    <div
+      ref={scroller}
+      role="grid"
+      tabIndex={0}
+      aria-label="Studies"
+      aria-rowcount={total === null ? -1 : total + 1}
+      aria-busy={busy}
+      aria-activedescendant={total ? `row-${index}` : undefined}
+      className="wl-grid"
+    >
       <div className="wl-lines" role="rowgroup" style={{ height: lines.getTotalSize() || ROW }}>
         <Head />
         {drawn.map((line) => (
-          <Row key={line.index} row={rowAt(pages, line.index)} index={line.index} top={line.start} chosen={line.index === index} manager={manager} open={open} retry={retry} manage={manage} />
+          <Row
+            key={line.index}
+            row={rowAt(pages, line.index)}
+            index={line.index}
+            top={line.start}
+            chosen={line.index === index}
+            manager={manager}
+            open={open}
+            retry={retry}
+            manage={manage}
+          />
         ))}
       </div>
     </div>
@@ -57,7 +83,13 @@ function Head(): ReactElement {
       {COLUMNS.map(([words, sort], at) => {
         const on = sort === query.sort;
         return (
-          <span key={at} role="columnheader" aria-label={words || (at === 13 ? "Restricted" : "Actions")} aria-sort={on ? (query.desc ? "descending" : "ascending") : undefined} className={words === "Images" || words === "Findings" || words === "Prio" ? "number" : undefined}>
+          <span
+            key={at}
+            role="columnheader"
+            aria-label={words || (at === 13 ? "Restricted" : "Actions")}
+            aria-sort={on ? (query.desc ? "descending" : "ascending") : undefined}
+            className={words === "Images" || words === "Findings" || words === "Prio" ? "number" : undefined}
+          >
             {sort ? (
               <button className={on ? "plain sort on" : "plain sort"} data-testid={`sort-${sort}`} onClick={() => ask(sorted(query, sort))}>
                 {words} {on ? (query.desc ? "↓" : "↑") : ""}

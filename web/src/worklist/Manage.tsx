@@ -46,11 +46,21 @@ export function Manage({ row, close, changed }: { row: StudyRow; close: () => vo
       actions={
         <>
           {deleting ? (
-            <button className="danger" data-testid="delete-surely" disabled={busy} onClick={() => void act(() => call("DELETE", `/api/studies/${row.id}`))}>
+            <button
+              className="danger"
+              data-testid="delete-surely"
+              disabled={busy}
+              onClick={() => void act(() => call("DELETE", `/api/studies/${row.id}`))}
+            >
               Delete {row.images} images and drafts for ever
             </button>
           ) : (
-            <button data-testid="delete" disabled={row.state === "signed"} title={row.state === "signed" ? "A signed study is kept." : undefined} onClick={() => setDeleting(true)}>
+            <button
+              data-testid="delete"
+              disabled={row.state === "signed"}
+              title={row.state === "signed" ? "A signed study is kept." : undefined}
+              onClick={() => setDeleting(true)}
+            >
               Delete…
             </button>
           )}
@@ -64,7 +74,14 @@ export function Manage({ row, close, changed }: { row: StudyRow; close: () => vo
       <Problem words={problem || readers.problem || access.problem} />
       <label className="line">
         Priority
-        <input type="number" min={-10} max={10} step={1} value={priority} onChange={(event) => setPriority(Math.max(-10, Math.min(10, Math.round(event.target.valueAsNumber || 0))))} />
+        <input
+          type="number"
+          min={-10}
+          max={10}
+          step={1}
+          value={priority}
+          onChange={(event) => setPriority(Math.max(-10, Math.min(10, Math.round(event.target.valueAsNumber || 0))))}
+        />
         <span className="dim">-10 to 10; higher is analysed sooner</span>
       </label>
       <label className="line">

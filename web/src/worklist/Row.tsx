@@ -49,10 +49,26 @@ export const Row = memo(function Row({ row, index, top, chosen, manager, open, r
       <span role="gridcell">{row.restricted && <Lock />}</span>
       <span role="gridcell" className="wl-acts" onClick={(event) => event.stopPropagation()}>
         {row.state === "failed" && (
-          <button className="small" tabIndex={-1} data-testid="retry" onClick={() => retry(row)} aria-label={`Analyse the study of ${personName(row.patient_name)} again`}>Retry</button>
+          <button
+            className="small"
+            tabIndex={-1}
+            data-testid="retry"
+            onClick={() => retry(row)}
+            aria-label={`Analyse the study of ${personName(row.patient_name)} again`}
+          >
+            Retry
+          </button>
         )}
         {manager && (
-          <button className="small plain" tabIndex={-1} data-testid="manage" onClick={() => manage(row)} aria-label={`Manage the study of ${personName(row.patient_name)}`}>⋯</button>
+          <button
+            className="small plain"
+            tabIndex={-1}
+            data-testid="manage"
+            onClick={() => manage(row)}
+            aria-label={`Manage the study of ${personName(row.patient_name)}`}
+          >
+            ⋯
+          </button>
         )}
       </span>
     </div>
