@@ -1,36 +1,141 @@
-import { useEffect, useState, type ReactElement } from "react";
-import { get, type Schemas, type StudyRow } from "../api/client";
+import { useCallback, useEffect, useRef, useState, type ReactElement } from "react";
+import { call, type StudyRow } from "../api/client";
+import { wordsOf } from "../api/loaded";
+import { Dialog, Problem } from "../app/Dialog";
 import { go } from "../app/route";
-import { age, day, personName } from "./format";
+import { useSession } from "../store/session";
+import { Bar } from "./Bar";
+import { useEvents } from "./events";
+import { clock } from "./format";
+import { Grid, ROW } from "./Grid";
+import { actOf, HELP, moved, placeOf, type Act } from "./keys";
+import { FIRST, rowAt, sorted, useList } from "./list";
+import { Manage } from "./Manage";
+import "./worklist.css";
 
+/** Every study the account may see, the most suspicious first; the order changes only when it is asked to. */
 export function Worklist(): ReactElement {
-  const [rows, setRows] = useState<StudyRow[]>([]);
-  const [problem, setProblem] = useState("");
+  const user = useSession((session) => session.user);
+  const manager = user?.role === "manager";
+  const { total, query, problem, status, enter, leave, refresh, ask } = useList();
+  const chosen = useList((list) => rowAt(list.pages, list.index));
+  const scroller = useRef<HTMLDivElement>(null);
+  const search = useRef<HTMLInputElement>(null);
+  const [managed, setManaged] = useState<StudyRow | null>(null);
+  const [help, setHelp] = useState(false);
+  const [trouble, setTrouble] = useState("");
+  const owner = user?.id ?? "";
   useEffect(() => {
-    const stop = new AbortController();
-    get<Schemas["WorklistOut"]>("/api/studies?limit=100", stop.signal)
-      .then((told) => setRows(told.items))
-      .catch((error: unknown) => setProblem(error instanceof Error ? error.message : String(error)));
-    return () => stop.abort();
+    enter(owner);
+    scroller.current?.focus({ preventScroll: true });
+    return leave;
+  }, [owner, enter, leave]);
+  useEvents();
+  const showHelp = useCallback(() => setHelp(true), []);
+  const retry = useCallback((row: StudyRow) => {
+    setTrouble("");
+    call("POST", `/api/studies/${row.id}/analyse`)
+      .then(() => useList.getState().tell({ ...row, state: "queued", problem: "" }))
+      .catch((error: unknown) => setTrouble(wordsOf(error)));
   }, []);
+  useKeys({ grid: scroller, search, manager, manage: setManaged, retry, help: showHelp });
+  const narrowed = query.q !== "" || query.states.length > 0 || query.flagged;
   return (
-    <main className="page">
-      {problem && <p className="bad">{problem}</p>}
-      <table>
-        <tbody>
-          {rows.map((row) => (
-            <tr key={row.id} data-testid="row" onClick={() => go(`/study/${row.id}`)}>
-              <td>{row.state}</td>
-              <td>{row.suspicion?.toFixed(2)}</td>
-              <td>{personName(row.patient_name)}</td>
-              <td>{row.patient_id}</td>
-              <td>{age(row.birth_date, row.study_at)}</td>
-              <td>{row.description}</td>
-              <td>{day(row.study_at)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+    <main className="page full wl">
+      <Bar search={search} grid={scroller} help={showHelp} />
+      <div className="wl-body">
+        <Grid scroller={scroller} manager={manager} retry={retry} manage={setManaged} />
+        <div className="wl-over">
+          <Problem words={trouble} />
+          <Problem words={status === 403 ? "This account may not see studies. Ask an administrator." : problem} retry={refresh} />
+          {total === null && !problem && <p className="dim">Loading…</p>}
+          {total === 0 && (
+            <p className="notice">
+              {narrowed ? "No study meets the search and filters. " : "No studies yet. They come from the PACS by C-STORE, or "}
+              {narrowed ? <button onClick={() => ask({ ...FIRST, sort: query.sort, desc: query.desc })}>Show all</button> : <button onClick={() => go("/import")}>import some</button>}
+            </p>
+          )}
+        </div>
+      </div>
+      <footer className="wl-foot">
+        {chosen && (
+          <>
+            {chosen.problem ? <span className="bad">{chosen.problem}</span> : <span>{chosen.description || "no description"}</span>}
+            <span className="spread" />
+            {chosen.accession && <span>accession {chosen.accession}</span>}
+            <span>received {clock(chosen.received_at)}</span>
+            <span>changed {clock(chosen.changed_at)}</span>
+          </>
+        )}
+        <span>{total === null ? "" : `${total} ${total === 1 ? "study" : "studies"}`}</span>
+      </footer>
+      {managed && <Manage row={managed} close={() => setManaged(null)} changed={refresh} />}
+      {help && (
+        <Dialog title="Keys" close={() => setHelp(false)}>
+          <table>
+            <tbody>
+              {HELP.map(([keys, words]) => (
+                <tr key={keys}>
+                  <td>{keys.split("  ").map((key) => <kbd key={key}>{key}</kbd>)}</td>
+                  <td>{words}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </Dialog>
+      )}
     </main>
   );
+}
+
+type Ref<T> = { readonly current: T | null };
+
+interface Hands {
+  grid: Ref<HTMLDivElement>;
+  search: Ref<HTMLInputElement>;
+  manager: boolean;
+  manage: (row: StudyRow) => void;
+  retry: (row: StudyRow) => void;
+  help: () => void;
+}
+
+function useKeys({ grid, search, manager, manage, retry, help }: Hands): void {
+  useEffect(() => {
+    const perform = (act: Act): void => {
+      const { index, total, pages, query, choose, ask, refresh } = useList.getState();
+      const row = rowAt(pages, index);
+      switch (act.do) {
+        case "move":
+          grid.current?.focus({ preventScroll: true });
+          return choose(moved(index, act.to, total ?? 0, Math.floor(((grid.current?.clientHeight ?? 0) - ROW) / ROW)));
+        case "open":
+          return row && go(`/study/${row.id}`);
+        case "refresh":
+          return refresh();
+        case "help":
+          return help();
+        case "search":
+          return search.current?.select();
+        case "flagged":
+          return ask({ ...query, flagged: !query.flagged });
+        case "manage":
+          return row && manager ? manage(row) : undefined;
+        case "retry":
+          return row?.state === "failed" ? retry(row) : undefined;
+        case "clear":
+          return query.q ? ask({ ...query, q: "" }) : undefined;
+        case "sort":
+          return ask(sorted(query, act.by));
+      }
+    };
+    const press = (event: KeyboardEvent): void => {
+      const on = document.querySelector("dialog[open]") ? "dialog" : placeOf(event.target);
+      const act = actOf({ key: event.key, ctrl: event.ctrlKey || event.metaKey || event.altKey, on });
+      if (!act) return;
+      event.preventDefault();
+      perform(act);
+    };
+    document.addEventListener("keydown", press);
+    return () => document.removeEventListener("keydown", press);
+  }, [grid, search, manager, manage, retry, help]);
 }
