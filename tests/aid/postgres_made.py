@@ -44,7 +44,7 @@ class Cluster:
 
 @contextmanager
 def running_postgres() -> Iterator[Cluster]:
-    """A cluster in a folder of its own, gone afterwards; PostgreSQL refuses root, so the user `postgres` runs it then."""
+    """A cluster in a folder of its own, gone afterwards; PostgreSQL refuses root, so then the user `postgres` runs it."""
     initdb, postgres = _program("initdb"), _program("postgres")
     other = {"user": "postgres", "group": "postgres", "extra_groups": []} if getpass.getuser() == "root" else {}
     with tempfile.TemporaryDirectory(prefix="panlesion-pg-") as folder:

@@ -132,7 +132,7 @@ def read_study(served: Served, told: Document | None = None, *, uid: str = "2.25
         folder = data / "dicom" / str(study.id) / str(series.id)
         _write_images(folder, study)
         for path in sorted(folder.iterdir()):
-            session.add(_instance(path, data, series))
+            session.add(instance_of(path, data, series))
         ct = read_dicom(folder)
         mask = lesion_mask(ct).labels
         results = data / "results" / str(study.id) / "job-1"
@@ -166,7 +166,7 @@ def _write_images(folder: Path, study: Study) -> None:
     write_series(folder, series="2.25.8888", change=change, suffix=".dcm")
 
 
-def _instance(path: Path, data: Path, series: Series) -> Instance:
+def instance_of(path: Path, data: Path, series: Series) -> Instance:
     header = pydicom.dcmread(path, stop_before_pixels=True)
     return Instance(
         sop_uid=header.SOPInstanceUID,

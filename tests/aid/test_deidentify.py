@@ -63,7 +63,7 @@ def test_nothing_of_the_patient_is_in_the_bytes_and_the_pixels_are(tmp_path):
     assert back.PatientID == back.PatientName == OURS.patient("P-1", "")
     assert back.ConvolutionKernel == "REMOVED"
     assert back.ReferencedImageSequence[0].ReferencedSOPInstanceUID == OURS.uid("1.2.3.5")
-    assert not any(tag.is_private or tag.group == 0x6000 for tag in back)
+    assert not any(one.tag.is_private or one.tag.group == 0x6000 for one in back)
     assert (back.StudyDate, back.AccessionNumber, back.PatientBirthDate) == ("", "", "")
     assert back.file_meta.MediaStorageSOPInstanceUID == back.SOPInstanceUID
 

@@ -3,9 +3,10 @@
 import pytest
 from images_made import put_study, slices, url_of
 from server_made import serve
+from sqlalchemy import select
 
-from panlesion.aid.tables import Access
-from panlesion.aid.vocabulary import Role
+from panlesion.aid.tables import Access, AuditEntry
+from panlesion.aid.vocabulary import Action, Role
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +91,22 @@ def test_nobody_without_an_account_sees_anything_nor_does_one_that_logged_out(se
     assert leaver.post("/api/logout").status_code == 204
     leaver.cookies.set("panlesion_session", cookie)
     assert {leaver.get(road).status_code for road in everything} == {401}
+
+
+def test_a_look_at_images_is_written_down_once_for_a_sitting_and_a_search_is_not(tmp_path):
+    served = serve(tmp_path)
+    seen, other = slices(1, seed=34)[0], slices(1, seed=35)[0]
+    study = put_study(served, [seen])
+    put_study(served, [other])
+    first, second = served.client(Role.READER), served.client(Role.MANAGER)
+    assert first.get("/dicomweb/studies").status_code == 200
+    for client in (first, second):
+        assert {client.get(road).status_code for road in roads(seen) * 2} == {200}
+    with served.app.state.sessions() as session:
+        lines = session.scalars(select(AuditEntry).where(AuditEntry.action == Action.VIEW.value)).all()
+    assert [(line.user_id, line.study_id) for line in lines] == [
+        (served.made[role].id, study.id) for role in (Role.READER, Role.MANAGER)
+    ]
 
 
 def test_another_viewer_shows_a_token_in_place_of_a_session(tmp_path):

@@ -9,9 +9,12 @@ import zipfile
 import pydicom
 import pytest
 from dicom_made import _said, check_with_dcentvfy, check_with_dciodvfy, laid_over
-from report_made import NAME, PATIENT, document, finding, read_study, sign
+from report_made import NAME, PATIENT, document, finding, instance_of, read_study, sign
 from server_made import serve
 
+from panlesion.aid.reads.export import prepare, series_of
+from panlesion.aid.reads.report import report_of
+from panlesion.aid.tables import Series
 from panlesion.aid.vocabulary import RESEARCH_USE, Role
 from panlesion.ct.dicom import read_dicom
 
@@ -130,3 +133,49 @@ def test_deidentified_files_belong_together_and_are_named_alike_every_time(tmp_p
     assert seg.SOPInstanceUID in str(sr)
     key = served.settings.data / "deidentify.key"
     assert key.stat().st_mode & 0o777 == 0o600 and len(key.read_bytes()) == 32
+
+
+def test_an_archive_lists_what_is_left_out_and_goes_on(tmp_path):
+    served = serve(tmp_path)
+    made = read_study(served)
+    paths = [ref.path for ref in made.ct.slices]
+    client = served.client(Role.READER)
+    assert sign(client, made).status_code == 200
+    paths[2].unlink()
+    held = archive(client, made)
+    assert held.testzip() is None
+    assert len([name for name in held.namelist() if name.startswith("images/")]) == len(paths) - 1
+    told = held.read("left_out.txt").decode()
+    assert "No such file" in told and str(served.settings.data) not in told
+
+
+def test_an_image_that_may_show_a_name_is_not_in_a_deidentified_archive(tmp_path):
+    served = serve(tmp_path)
+    made = read_study(served)
+    with served.app.state.sessions.begin() as session:
+        other = Series(study_id=made.study.id, series_uid="2.25.4242", number=9, modality="CT", images=1)
+        session.add(other)
+        session.flush()
+        image = pydicom.dcmread(made.ct.slices[0].path)
+        image.SeriesInstanceUID, image.BurnedInAnnotation = "2.25.4242", "YES"
+        image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = "2.25.4243"
+        path = served.settings.data / "dicom" / str(made.study.id) / str(other.id) / "2.25.4243.dcm"
+        path.parent.mkdir(parents=True)
+        image.save_as(path)
+        session.add(instance_of(path, served.settings.data, other))
+    held = archive(served.client(Role.READER), made, deidentify=True)
+    assert not any(name.startswith("images/02") for name in held.namelist())
+    assert "images/02/0001.dcm, CT: says that something is written into its pixels" in held.read("left_out.txt").decode()
+
+
+def test_an_archive_that_is_given_up_leaves_nothing(tmp_path):
+    served = serve(tmp_path)
+    made = read_study(served)
+    with served.app.state.sessions() as session:
+        report = report_of(session, served.settings, made.study)
+        series = series_of(session, served.settings, made.study.id)
+    stream = prepare(served.settings, report, series, of_nobody=True).stream()
+    next(stream)
+    stream.close()
+    assert list((served.settings.data / "outgoing").iterdir()) == []
+    assert max(map(len, prepare(served.settings, report, series, of_nobody=False).stream())) < 2 << 20

@@ -4,10 +4,11 @@ import pytest
 from orthanc_made import NAME, PASSWORD, free_port, running_orthanc
 from study_made import open_room, write_study
 
+from panlesion.aid.store import files
 from panlesion.aid.store.files import content_sha256
 from panlesion.aid.store.pull import run_pull
 from panlesion.aid.store.receiver import start_receiver
-from panlesion.aid.store.remote import echo, search
+from panlesion.aid.store.remote import RemoteError, echo, search
 from panlesion.aid.tables import Node, Rejected, Study
 from panlesion.aid.vocabulary import NodeKind, StudySource
 
@@ -87,3 +88,47 @@ def test_a_pacs_is_tried_and_searched(orthanc, tmp_path, kind):
             (STUDY, "P-1", "CT")
         ], q
     assert search(node, room.settings, "nobody") == []
+
+
+@pytest.mark.parametrize("how", ["web", "get", "move"])
+def test_a_study_that_the_pacs_does_not_have_is_told(tmp_path, orthanc, how):
+    room = open_room(tmp_path, dicom_port=free_port())
+    kind = NodeKind.DICOMWEB if how == "web" else NodeKind.DIMSE
+    node = listed(room, node_of(orthanc, kind, retrieves_by="get" if how == "web" else how))
+    with pytest.raises(RemoteError, match="PACS"):
+        pull(room, node, "2.25.404")
+    assert room.files() == []
+
+
+def test_a_move_without_a_receiver_or_to_a_title_nobody_knows_is_told(tmp_path, orthanc):
+    room = open_room(tmp_path)
+    node = listed(room, node_of(orthanc, NodeKind.DIMSE, retrieves_by="move"))
+    with pytest.raises(RemoteError, match="--dicom-port"):
+        pull(room, node)
+    room = open_room(tmp_path / "b", dicom_port=free_port(), ae_title="STRANGER")
+    node = listed(room, node_of(orthanc, NodeKind.DIMSE, retrieves_by="move"))
+    with pytest.raises(RemoteError, match="status"):
+        pull(room, node)
+
+
+def test_a_move_whose_images_we_refuse_is_no_success(tmp_path, orthanc, monkeypatch):
+    room = open_room(tmp_path, dicom_port=free_port())
+    orthanc.knows_us_at(room.settings.dicom_port)
+    node = listed(room, node_of(orthanc, NodeKind.DIMSE, retrieves_by="move"))
+    monkeypatch.setattr(files, "KEEP_FREE_BYTES", 1 << 62)
+    receiver = start_receiver(room.settings, room.sessions)
+    try:
+        with pytest.raises(RemoteError, match="PACS"):
+            pull(room, node)
+    finally:
+        receiver.stop()
+    assert room.files() == []
+
+
+def test_a_node_that_was_switched_off_is_not_asked(tmp_path, orthanc):
+    room = open_room(tmp_path)
+    node = listed(room, node_of(orthanc))
+    with room.sessions.begin() as session:
+        session.get_one(Node, node.id).active = False
+    with pytest.raises(RemoteError, match="switched off"):
+        pull(room, node)

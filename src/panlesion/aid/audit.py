@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from panlesion.aid.audit_head import Head, announce
 from panlesion.aid.db import Turn, take_turn
 from panlesion.aid.tables import AuditEntry, User, now
 from panlesion.aid.vocabulary import Action
+from panlesion.errors import StoreError
 
 FIRST = "0" * 64
 """What the first line is chained to."""
@@ -85,6 +87,26 @@ def verify(session: Session, head: Head | None = None) -> int | None:
             return expected
         previous, expected = row.hash, expected + 1
     return expected if head is not None and head.seq >= expected else None
+
+
+def export(session: Session) -> Iterator[str]:
+    """Every line as a JSON object with a newline, oldest first.
+
+    Raises:
+        StoreError: one cannot be read any more; those before it have been yielded.
+    """
+    count = 0
+    for row in lines(session):
+        if row is None:
+            raise StoreError(f"audit log: what comes after line {count} cannot be read; see `panlesion aid audit verify`")
+        count = row.seq
+        yield json.dumps({name: _plain(value) for name, value in row._asdict().items()}, sort_keys=True) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, UUID) else value
 
 
 def lines(session: Session) -> Iterator[Row | None]:

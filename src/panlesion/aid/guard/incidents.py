@@ -33,7 +33,7 @@ class Incidents:
             await self.app(scope, receive, watch)
         except Exception as error:  # noqa: BLE001 - the server's boundary
             number = token_hex(6)
-            _log.error("incident %s: %s", number, _where(error))
+            _log.error("incident %s: %s", number, where_of(error))
             if begun or scope["type"] != "http":
                 # the connection has to break, so that a half answer is not taken for a whole one
                 raise RuntimeError(f"incident {number} in the middle of an answer") from None
@@ -44,7 +44,7 @@ class Incidents:
             await refuse(send, 500, f"something went wrong in the server; its log tells more under incident {number}")
 
 
-def _where(error: BaseException) -> str:
+def where_of(error: BaseException) -> str:
     """Classes of the error and its causes, each with the files and lines it passed through."""
     told: list[str] = []
     seen: BaseException | None = error

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from uuid import UUID
 
 from fastapi import HTTPException, status
-from sqlalchemy import Select, select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from panlesion.aid.deps import visible_to
 from panlesion.aid.tables import Instance, Series, Study, User
+from panlesion.aid.vocabulary import Role
 
 MAX_UID = 64
 
@@ -55,19 +57,8 @@ def kept(
     """
     if any("\0" in uid or len(uid) > MAX_UID for uid in (study_uid, series_uid or "", sop_uid or "")):
         raise _nothing()
-    wanted: Select = (
-        select(*_COLUMNS)
-        .join(Series, Series.study_id == Study.id)
-        .join(Instance, Instance.series_id == Series.id)
-        .where(Study.study_uid == study_uid, visible_to(user))
-    )
-    if series_uid is not None:
-        wanted = wanted.where(Series.series_uid == series_uid)
-    if sop_uid is not None:
-        wanted = wanted.where(Instance.sop_uid == sop_uid)
-    else:
-        wanted = wanted.order_by(Series.number, Series.series_uid, Instance.number, Instance.sop_uid)
-    rows = session.execute(wanted).all()
+    wanted = _wanted(user.id, user.role, series_uid is not None, sop_uid is not None)
+    rows = session.execute(wanted, {"study": study_uid, "series": series_uid, "sop": sop_uid}).all()
     if not rows:
         raise _nothing()
     return [_kept(row, data) for row in rows]
@@ -83,6 +74,22 @@ def _kept(row: Sequence, data: Path) -> Kept:
     # rows are ours, yet a path that leaves the folder is never followed
     assert ".." not in path.parts, path
     return Kept(path=path, **told)
+
+
+@lru_cache(maxsize=1024)
+def _wanted(user_id: UUID, role: Role, of_series: bool, single: bool) -> Select:
+    """The question of `kept`: to put it together takes SQLAlchemy longer than to ask it."""
+    wanted: Select = (
+        select(*_COLUMNS)
+        .join(Series, Series.study_id == Study.id)
+        .join(Instance, Instance.series_id == Series.id)
+        .where(Study.study_uid == bindparam("study"), visible_to(User(id=user_id, role=role)))
+    )
+    if of_series:
+        wanted = wanted.where(Series.series_uid == bindparam("series"))
+    if single:
+        return wanted.where(Instance.sop_uid == bindparam("sop"))
+    return wanted.order_by(Series.number, Series.series_uid, Instance.number, Instance.sop_uid)
 
 
 def kept_rows(rows: Sequence, data: Path) -> list[Kept]:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Semaphore
 from uuid import UUID
 
 import numpy as np
@@ -23,6 +23,8 @@ VOLUME_FILE = "ct.npy"
 CHUNK = 1 << 20
 
 _locks: dict[UUID, Lock] = defaultdict(Lock)
+_decoding = Semaphore(2)
+"""A CT takes three times its size while it is decoded, so not all readers' at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +68,8 @@ def planes_of(data: Path, images: Sequence[Kept], analysis: str | None) -> Plane
     path = cache_folder(data, images[0].study_id, images[0].series_id) / f"ct-{fingerprint(images)}.npy"
     with _locks[images[0].series_id]:
         if not path.is_file():
-            _decode(path, images)
+            with _decoding:
+                _decode(path, images)
     return opened(path)
 
 

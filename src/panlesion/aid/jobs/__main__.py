@@ -1,4 +1,4 @@
-"""`python -m panlesion.aid.jobs KIND …`: a worker process, set up by the variables of `Settings`."""
+"""`python -m panlesion.aid.jobs PARENT KIND …`: a worker process, set up by the variables of `Settings`."""
 
 import logging
 import signal
@@ -11,22 +11,28 @@ from panlesion.aid.settings import Settings
 from panlesion.aid.vocabulary import JobKind
 
 
-def work(settings: Settings, kinds: list[JobKind]) -> None:
-    """Work until the process is asked to end; a running job is then left to another worker."""
+def work(settings: Settings, kinds: list[JobKind], *, parent: int | None = None) -> None:
+    """Work until the process is asked to end, or its parent is gone; a running job is given back to the queue."""
     engine = open_engine(settings.database)
-    worker = Worker(open_sessions(engine), settings, kinds)
+    worker = Worker(open_sessions(engine, settings.data), settings, kinds, parent=parent)
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         worker.stopping.set()
         raise SystemExit(0)
 
     signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl+C goes to all; the server ends its workers itself
+    # the terminal's Ctrl+C goes to all of its processes; a server ends its workers itself
+    signal.signal(signal.SIGINT, end if parent is None else signal.SIG_IGN)
     worker.run()
     engine.dispose()
 
 
+def log_to_stderr() -> None:
+    """Our own words with their time; of libraries only warnings: what they tell names patients."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s worker %(process)d %(levelname)s %(message)s")
+    logging.getLogger("panlesion").setLevel(logging.INFO)
+
+
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s worker %(process)d %(levelname)s %(message)s")
-    logging.getLogger("highdicom").setLevel(logging.WARNING)
-    work(Settings.model_validate({}), [JobKind(word) for word in sys.argv[1:]])
+    log_to_stderr()
+    work(Settings.model_validate({}), [JobKind(word) for word in sys.argv[2:]], parent=int(sys.argv[1]))

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from panlesion.aid.audit import record
 from panlesion.aid.db import Sessions
+from panlesion.aid.jobs.results import attempt_folder, sweep_results
 from panlesion.aid.jobs.runner import Outcome, Progress
 from panlesion.aid.reads.begin import begin_reading
 from panlesion.aid.reads.delivery import queue_preliminary
@@ -24,12 +25,14 @@ from panlesion.infer.predict import Settings as PredictSettings
 from panlesion.infer.predict import algorithm_of, predict_ct
 from panlesion.nets.checkpoint import load_model
 from panlesion.nets.engines import ChosenEngine, choose_engine
+from panlesion.nets.memory import return_freed_memory
 from panlesion.nets.model import Model
 
 
 @lru_cache(maxsize=1)
 def loaded(checkpoint: str, cache: Path) -> tuple[Model, ChosenEngine, PredictSettings]:
     """The network, what runs it, and how: once a worker."""
+    return_freed_memory()
     model = load_model(checkpoint)
     told = PredictSettings(point=operating_point(model), algorithm=algorithm_of(Path(checkpoint).name, model))
     return model, choose_engine(model, "auto", cache=cache), told
@@ -45,6 +48,7 @@ def run_analyse(sessions: Sessions, settings: Settings, job: Job, progress: Prog
     with sessions() as session:
         study = session.get_one(Study, job.study_id)
         folder = series_folder(session, settings, study)
+    sweep_results(sessions, settings, study.id)
     progress(0.0, "reading the images")
     model, engine, told = loaded(settings.checkpoint, settings.data / "cache" / "engines")
     done = predict_ct(
@@ -58,8 +62,7 @@ def run_analyse(sessions: Sessions, settings: Settings, job: Job, progress: Prog
     )
     progress(0.92, "writing what was found")
     assert done.source is not None
-    # every attempt has a folder of its own: what a lost worker still writes is never taken for this one's
-    results = settings.data / "results" / str(study.id) / f"{job.id}-{job.attempts}"
+    results = attempt_folder(settings, job)
     with publishing(results) as partial:
         write_case_files(partial, done)
         keep_scan(partial, done.ct, done.source)

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Update, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from panlesion.aid.db import Sessions
@@ -43,30 +44,34 @@ def enqueue(
         payload: JSON-able, read by the runner of the kind.
         priority: Higher goes first.
     """
-    if key is not None:
-        before = session.scalar(select(Job).where(Job.key == key))
-        if before is not None and before.state in (JobState.QUEUED, JobState.RUNNING):
-            return before
-        if before is not None:
-            before.key = None
-            session.flush()
-    job = Job(kind=kind, study_id=study_id, by=by, key=key, payload=payload or {}, priority=priority)
-    session.add(job)
-    session.flush()
-    return job
+    told = {"kind": kind, "study_id": study_id, "by": by, "key": key, "payload": payload or {}, "priority": priority}
+    if key is None:
+        job = Job(**told)
+        session.add(job)
+        session.flush()
+        return job
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    while True:
+        # a statement each, so that of two that queue the same at once one makes the job and the other finds it
+        session.execute(update(Job).where(Job.key == key, Job.state.in_((JobState.DONE, JobState.FAILED))).values(key=None))
+        made = session.scalar(insert(Job).values(**told).on_conflict_do_nothing(index_elements=["key"]).returning(Job))
+        found = made or session.scalar(select(Job).where(Job.key == key).execution_options(populate_existing=True))
+        if found is not None:
+            return found
 
 
 def claim(sessions: Sessions, settings: Settings, kinds: list[JobKind]) -> Job | None:
-    """Take the next job of these kinds: highest priority, then the oldest; None where there is none.
+    """Take the next job of these kinds: highest priority, then what is short, then the oldest; None where there is none.
 
-    The job comes back with a fresh `lease`, which every later call must show.
+    Analyses take minutes, what is sent or fetched takes seconds: a signed report does not wait for all analyses. The job comes
+    back with a fresh `lease`, which every later call must show.
     """
     with sessions.begin() as session:
         at = now()
         waiting = (
             select(Job.id)
             .where(Job.state == JobState.QUEUED, Job.kind.in_(kinds), Job.not_before <= at)
-            .order_by(Job.priority.desc(), Job.created_at, Job.id)
+            .order_by(Job.priority.desc(), Job.kind == JobKind.ANALYSE, Job.created_at, Job.id)
             .limit(1)
             .with_for_update(skip_locked=True)  # SQLite has one writer and needs no lock
         )
@@ -134,22 +139,48 @@ def fail(sessions: Sessions, settings: Settings, job: Job, cause: str, *, for_go
         _give_up_attempt(session, settings, job, cause, for_good=for_good)
 
 
+def release(sessions: Sessions, job: Job) -> None:
+    """Give a job back that was not finished for no fault of its own: another worker takes it at once, the attempt not counted.
+
+    Raises:
+        LeaseLostError: The lease was given away; nothing is written.
+    """
+    with sessions.begin() as session:
+        back = _mine(job).values(
+            state=JobState.QUEUED, lease=None, lease_until=None, attempts=Job.attempts - 1, not_before=now(),
+            progress=0.0, stage="", changed_at=now(),
+        )  # fmt: skip
+        _must_hold(session, back, job)
+        if job.kind is JobKind.ANALYSE:
+            _study(session, job, StudyState.QUEUED)
+
+
 def requeue_lapsed(sessions: Sessions, settings: Settings) -> list[UUID]:
     """Jobs whose worker was not heard of for the length of a lease: queued again, or failed when tried too often."""
-    with sessions.begin() as session:
-        lapsed = select(Job).where(Job.state == JobState.RUNNING, Job.lease_until < now()).with_for_update(skip_locked=True)
-        jobs = session.scalars(lapsed).all()
-        for job in jobs:
-            _give_up_attempt(session, settings, job, "its worker stopped without a word", for_good=False, at_once=True)
-        return [job.id for job in jobs]
+    with sessions() as session:
+        lapsed = session.scalars(select(Job).where(Job.state == JobState.RUNNING, Job.lease_until < now())).all()
+    back = []
+    for job in lapsed:
+        with sessions.begin() as session:
+            # its worker may have beaten or finished meanwhile
+            still = _mine(job).where(Job.lease_until < now()).values(changed_at=now())
+            if session.execute(still.execution_options(synchronize_session=False)).rowcount == 1:  # type: ignore[attr-defined]
+                _give_up_attempt(session, settings, job, "its worker stopped without a word", for_good=False, at_once=True)
+                back.append(job.id)
+    return back
 
 
-def retry(session: Session, job: Job) -> None:
-    """Queue a failed job again, its attempts forgotten."""
+def retry(session: Session, job: Job) -> bool:
+    """Queue a failed job again, its attempts forgotten; False where another one does its work by now, or it has not failed."""
     told = update(Job).where(Job.id == job.id, Job.state == JobState.FAILED)
-    session.execute(told.values(state=JobState.QUEUED, attempts=0, cause="", not_before=now(), finished_at=None))
+    if job.kind is JobKind.ANALYSE:
+        told = told.where(Job.key.is_not(None))  # kept by a failed analysis until a later one takes it
+    fresh = told.values(state=JobState.QUEUED, attempts=0, cause="", not_before=now(), finished_at=None)
+    if session.execute(fresh).rowcount != 1:  # type: ignore[attr-defined]
+        return False
     if job.kind is JobKind.ANALYSE:
         _study(session, job, StudyState.QUEUED)
+    return True
 
 
 def _mine(job: Job) -> Update:
@@ -170,7 +201,6 @@ def _give_up_attempt(
     row.cause = cause
     if for_good or row.attempts >= settings.max_attempts:
         row.state, row.finished_at = JobState.FAILED, now()
-        row.key = None
         if row.kind is JobKind.ANALYSE:
             _study(session, row, StudyState.FAILED, cause)
         return

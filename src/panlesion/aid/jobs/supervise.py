@@ -9,7 +9,9 @@ import time
 from dataclasses import dataclass, field
 
 from panlesion.aid.db import Sessions
+from panlesion.aid.guard.incidents import where_of
 from panlesion.aid.jobs.queue import requeue_lapsed
+from panlesion.aid.jobs.results import sweep_results
 from panlesion.aid.settings import Settings
 from panlesion.aid.store.arrival import settle
 from panlesion.aid.vocabulary import JobKind
@@ -45,10 +47,11 @@ class Supervisor:
 
     def start(self) -> None:
         """Start everything; returns at once."""
+        sweep_results(self.sessions, self.settings)
         self._thread.start()
 
     def stop(self) -> None:
-        """End the workers; jobs they hold go back into the queue when their leases lapse, or at the next start."""
+        """End the workers; they give the jobs they hold back into the queue."""
         self._stopping.set()
         self._thread.join()
         living = [child.process for child in self._children if child.process is not None]
@@ -69,7 +72,7 @@ class Supervisor:
                 requeue_lapsed(self.sessions, self.settings)
                 settle(self.sessions, self.settings)
             except Exception as error:  # noqa: BLE001 (a database or disk that is away now is asked again; nothing is lost)
-                _log.error("the queue could not be looked after: %s: %s", type(error).__name__, error)
+                _log.error("the queue could not be looked after: %s", where_of(error))
             if self._stopping.wait(EVERY_S):
                 return
 
@@ -81,7 +84,7 @@ class Supervisor:
             child.wait_until = at + min(MOST_WAIT_S, 2.0 ** (child.deaths - 1) if child.deaths else 0.0)
             child.process = None
         if child.process is None and at >= child.wait_until:
-            command = [sys.executable, "-m", "panlesion.aid.jobs", *child.kinds]
+            command = [sys.executable, "-m", "panlesion.aid.jobs", str(os.getpid()), *child.kinds]
             child.process = subprocess.Popen(command, env=os.environ | variables(self.settings), stdin=subprocess.DEVNULL)
             child.started = at
 

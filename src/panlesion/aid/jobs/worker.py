@@ -4,12 +4,17 @@ import importlib
 import logging
 import os
 import threading
-import traceback
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 
+from sqlalchemy.exc import OperationalError
+
 from panlesion.aid.db import Sessions
-from panlesion.aid.jobs.queue import LeaseLostError, beat, claim, fail, finish
+from panlesion.aid.guard.incidents import where_of
+from panlesion.aid.guard.words import without_paths
+from panlesion.aid.jobs.queue import LeaseLostError, beat, claim, fail, finish, release
 from panlesion.aid.jobs.runner import RetryError, Runner
 from panlesion.aid.settings import Settings
 from panlesion.aid.tables import Job
@@ -28,7 +33,8 @@ RUNNERS: Mapping[JobKind, str] = MappingProxyType(
     }
 )
 """What runs a kind; imported by the worker that first needs it, so that a sender never loads the network."""
-IDLE_S = 0.3
+IDLE_S, AWAY_S, PATIENCE_S = 0.3, 1.0, 600.0
+"""Between looks at an empty queue; at a database that does not answer; and how long its return is waited for with a result."""
 
 
 def runner_of(kind: JobKind) -> Runner:
@@ -39,17 +45,23 @@ def runner_of(kind: JobKind) -> Runner:
 
 
 class Worker:
-    """Works until told to stop, or until whoever started it is gone."""
+    """Works until told to stop, or, if told of one, until its parent is gone."""
 
-    def __init__(self, sessions: Sessions, settings: Settings, kinds: list[JobKind]) -> None:
+    def __init__(self, sessions: Sessions, settings: Settings, kinds: list[JobKind], *, parent: int | None = None) -> None:
         self.sessions, self.settings, self.kinds = sessions, settings, kinds
         self.stopping = threading.Event()
-        self._parent = os.getppid()
+        self._parent = parent
 
     def run(self) -> None:
-        """One job after another."""
-        while not self.stopping.is_set() and os.getppid() == self._parent:
-            if not self.run_next():
+        """One job after another; one that has begun is finished first when the parent is gone, so that its work is not lost."""
+        while not self.stopping.is_set() and self._parent in (None, os.getppid()):
+            try:
+                busy = self.run_next()
+            except OperationalError as error:
+                _log.warning("the database is busy, full or gone: %s", where_of(error))
+                self.stopping.wait(AWAY_S)
+                continue
+            if not busy:
                 self.stopping.wait(IDLE_S)
 
     def run_next(self) -> bool:
@@ -61,33 +73,41 @@ class Worker:
             self._run(job)
         except LeaseLostError:
             _log.warning("job %s was given to another worker; what this one made of it is dropped", job.id)
+        except (SystemExit, KeyboardInterrupt):
+            with suppress(LeaseLostError, OperationalError):
+                release(self.sessions, job)
+            raise
         return True
 
     def _run(self, job: Job) -> None:
         with _Pulse(self.sessions, self.settings, job) as pulse:
             try:
                 outcome = runner_of(job.kind)(self.sessions, self.settings, job, pulse.tell)
+                self._patiently(lambda: finish(self.sessions, job, outcome))
             except LeaseLostError:
                 raise
-            except (DiskFullError, RetryError) as error:  # may pass by itself
-                pulse.stop()
-                fail(self.sessions, self.settings, job, self._words(error), for_good=False)
-                return
             except PanlesionError as error:
-                pulse.stop()
-                fail(self.sessions, self.settings, job, self._words(error), for_good=True)
-                return
+                passing = isinstance(error, DiskFullError | RetryError)
+                self._failed(job, without_paths(str(error), self.settings.data), for_good=not passing)
             except Exception as error:  # noqa: BLE001 (the worker's boundary: a bug fails its job, not the worker)
-                pulse.stop()
-                _log.error("job %s (%s): %s", job.id, job.kind, traceback.format_exc())
+                _log.error("job %s (%s): %s", job.id, job.kind, where_of(error))
                 cause = f"{type(error).__name__} in {job.kind}; the worker's log has the rest under job {job.id}"
-                fail(self.sessions, self.settings, job, cause, for_good=False)
-                return
-        finish(self.sessions, job, outcome)
+                self._failed(job, cause, for_good=False)
 
-    def _words(self, error: Exception) -> str:
-        """A reason as a reader may see it: without the server's own paths."""
-        return str(error).replace(f"{self.settings.data.resolve()}{os.sep}", "").replace(f"{self.settings.data}{os.sep}", "")
+    def _failed(self, job: Job, cause: str, *, for_good: bool) -> None:
+        self._patiently(lambda: fail(self.sessions, self.settings, job, cause, for_good=for_good))
+
+    def _patiently(self, write: Callable[[], None]) -> None:
+        """Write an end that took minutes to reach, even if the database is away for a while; the lease says if it still may."""
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                write()
+            except OperationalError:
+                if time.monotonic() > until or self.stopping.wait(AWAY_S):
+                    raise
+            else:
+                return
 
 
 class _Pulse:

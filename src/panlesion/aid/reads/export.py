@@ -3,8 +3,10 @@
 import io
 import shutil
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -28,6 +30,7 @@ from panlesion.infer.dicom_seg import write_seg
 from panlesion.infer.dicom_sr import write_sr
 
 _PIECE = 1 << 20
+_LEFTOVER_S = 86_400.0
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """Archives tell no times."""
 OUTGOING = "outgoing"
@@ -161,6 +164,7 @@ def prepare(settings: Settings, report: Report, series: tuple[Kept, ...], *, of_
     """
     root = settings.data / OUTGOING
     root.mkdir(exist_ok=True, mode=0o700)
+    _sweep(root)
     folder = Path(tempfile.mkdtemp(prefix="export-", dir=root))
     files = folder / "files"
     files.mkdir()
@@ -176,6 +180,14 @@ def prepare(settings: Settings, report: Report, series: tuple[Kept, ...], *, of_
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def _sweep(root: Path) -> None:
+    """Remove what a killed server left; no archive takes a day."""
+    for path in root.iterdir():
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _LEFTOVER_S:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _write_as_it_is(settings: Settings, files: Path, report: Report) -> None:

@@ -19,6 +19,7 @@ MOST_PICTURED = 12
 _SHOWN = (0, 2, 3)
 """Of the five pictures of a finding: marked, the whole slice, coronal."""
 _OUTLINES = {Made.AUTOMATIC: "AI", Made.SEMIAUTOMATIC: "AI, edited", Made.MANUAL: "reader"}
+_KINDS = {MeasurementKind.LENGTH: "Length", MeasurementKind.BIDIRECTIONAL: "Long × short", MeasurementKind.ROI: "Region"}
 _BY_READER = "†"
 NOTES = (
     "Long and short: the axes of RECIST 1.1 in the axial plane. HU: over the whole outline. AI probability: that the finding "
@@ -156,7 +157,7 @@ def _measured(one: MeasurementOut) -> tuple[str, str, str]:
         told = f"{mm_digits(values['long_mm'])} × {mm_digits(values['short_mm'])} mm"
     else:
         told = f"{values['area_mm2']:.0f} mm², mean {hu_digits(values['mean_hu'])} ± {hu_digits(values['sd_hu'])} HU"
-    return one.label or capital(one.kind), told, "" if one.finding is None else f"finding {one.finding}"
+    return one.label or _KINDS[one.kind], told, "" if one.finding is None else f"finding {one.finding}"
 
 
 def _pairs(report: Report) -> list[tuple[str, ...]]:

@@ -83,14 +83,15 @@ def _story(content: Content) -> list[Flowable]:
     if content.doubts:
         story += [Spacer(1, 3 * mm), _box("Read with caution", content.doubts)]
     rows = _table(COLUMNS, content.table, _FINDING_WIDTHS, NUMERIC) if content.table else _say("No finding is reported.")
-    story += _section("Findings", [rows, *([_say(content.rejected)] if content.rejected else [])])
+    story += _section("Findings", [rows, *([Spacer(1, mm), _say(content.rejected)] if content.rejected else [])])
     if content.measurements:
         story += _section("Measurements", [_table(MEASURED_COLUMNS, content.measurements, (40, 80, 58))])
     if content.comparison:
         pairs = [_table(PAIR_COLUMNS, content.pairs, (30, 30, 48, 40, 30), frozenset({2, 3}))] if content.pairs else []
         story += _section("Comparison", [_say(content.comparison), *pairs])
     if content.entries:
-        story += _section("Key images", [part for entry in content.entries for part in _entry(entry)])
+        parts = [part for entry in content.entries for part in _entry(entry)]
+        story += _section("Key images", parts, 100 * mm if content.entries[0].pictures else 25 * mm)
     story.append(KeepTogether(_section("Signature", [_facts(content.signature, 1)])))
     story.append(KeepTogether(_section("Made with", [_facts(content.made, 1)])))
     notes = [_say(note, _CAPTION) for note in NOTES] if content.table else []
@@ -111,11 +112,12 @@ def _head(content: Content) -> list[Flowable]:
     return [title, name, facts]
 
 
-def _section(title: str, body: Iterable[Flowable]) -> list[Flowable]:
+def _section(title: str, body: Iterable[Flowable], room: float = 25 * mm) -> list[Flowable]:
+    """A heading and what follows, on the next page if there is no room for a beginning."""
     heading = Table([[_say(title, _style(11, fontName=BOLD))]], colWidths=[_WIDTH], spaceBefore=4 * mm, spaceAfter=1.5 * mm)
     heading.setStyle(TableStyle([("LINEBELOW", (0, 0), (-1, -1), 0.5, _RULE), *_padding(0.5, 0)]))
     heading.keepWithNext = True
-    return [CondPageBreak(25 * mm), heading, *body]
+    return [CondPageBreak(room), heading, *body]
 
 
 def _bullets(lines: Iterable[str]) -> list[Flowable]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response, status
 
-from panlesion.aid.deps import DicomwebDep, SessionDep, SettingsDep, settings_of
+from panlesion.aid.deps import DicomwebDep, SessionDep, SettingsDep, sessions_of, settings_of
 from panlesion.aid.imaging.accept import JSON, wishes
 from panlesion.aid.imaging.access import viewing
 from panlesion.aid.imaging.answers import Answer, instance_answers, series_answers, study_answers
@@ -19,6 +19,7 @@ from panlesion.aid.imaging.objects import Kept, kept
 from panlesion.aid.imaging.rendered import THUMBNAIL_SIDE, look_of, picture_answer
 from panlesion.aid.imaging.retrieve import frames_answer, instances_answer, not_acceptable
 from panlesion.aid.imaging.said import OF_PICTURE, of_search
+from panlesion.aid.imaging.viewed import note_view
 
 router = APIRouter(tags=["dicomweb"])
 SERVICE = "panlesion"
@@ -102,7 +103,9 @@ def search_instances(
 
 def _kept(request: Request, study: str, series: str | None = None, instance: str | None = None) -> list[Kept]:
     with viewing(request) as (session, user):
-        return kept(session, settings_of(request).data, user, study, series, instance)
+        images = kept(session, settings_of(request).data, user, study, series, instance)
+    note_view(sessions_of(request), user, images[0].study_id)
+    return images
 
 
 @_get("/studies/{study}/metadata")

@@ -38,7 +38,8 @@ def retry_job(job_id: UUID, user: ManagerDep, session: SessionDep) -> JobOut:
         raise HTTPException(status.HTTP_404_NOT_FOUND, "no such job")
     if job.state is not JobState.FAILED:
         raise HTTPException(status.HTTP_409_CONFLICT, f"the job is {job.state}; only a failed one is tried again")
-    retry(session, job)
+    if not retry(session, job):
+        raise HTTPException(status.HTTP_409_CONFLICT, "a later analysis of the study took its place; look at that one")
     record(session, Action.QUEUED, by=user, study_id=job.study_id, job=str(job.id))
     session.flush()
     session.refresh(job)

@@ -214,5 +214,6 @@ def sweep(sessions: Sessions, settings: Settings) -> None:
 
 
 def remove_study(settings: Settings, study_id: UUID) -> None:
-    """Remove a study's images; its row must be gone already."""
-    shutil.rmtree(settings.data / "dicom" / str(study_id), ignore_errors=True)
+    """Remove all files of a study; its row must be gone already."""
+    for room in ("dicom", "results", "readings", "signed"):
+        shutil.rmtree(settings.data / room / str(study_id), ignore_errors=True)

@@ -9,8 +9,6 @@ from python_multipart.multipart import MultipartParser
 
 from panlesion.aid.store.check import RefusedError
 
-MOST_HEADER_BYTES = 16_384
-
 
 @dataclass(kw_only=True)
 class Part:
@@ -55,7 +53,7 @@ class Parts:
         self, boundary: bytes, *, begin: Callable[[Part], None], data: Callable[[bytes], None], end: Callable[[], None]
     ) -> None:
         self._begin, self._data, self._end = begin, data, end
-        self._part, self._name, self._value, self._header_bytes = Part(), b"", b"", 0
+        self._part, self._name, self._value = Part(), b"", b""
         self._told: list[tuple[str, bytes]] = []
         self._ended = False
         told = self._told.append
@@ -98,11 +96,8 @@ class Parts:
 
     def _step(self, kind: str, data: bytes) -> None:
         if kind == "part":
-            self._part, self._header_bytes = Part(), 0
+            self._part = Part()
         elif kind in ("name", "value"):
-            self._header_bytes += len(data)
-            if self._header_bytes > MOST_HEADER_BYTES:
-                raise RefusedError(f"a part's header is longer than {MOST_HEADER_BYTES} bytes")
             if kind == "name":
                 self._name += data
             else:

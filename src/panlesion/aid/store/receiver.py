@@ -1,5 +1,7 @@
 """The C-STORE receiver: what modalities and PACS send, and where a C-MOVE of ours has its images sent."""
 
+import contextlib
+import socket
 import threading
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
@@ -55,7 +57,7 @@ SYNTAXES = [*UNCOMPRESSED, *COMPRESSED, DeflatedExplicitVRLittleEndian, Explicit
 MOST_PDU_BYTES = 1 << 20
 """What is offered is 64 KiB; a peer that sends more than this in one piece means harm."""
 OFFERED_PDU_BYTES = 1 << 16
-TIMEOUT_S = 30.0
+TIMEOUT_S, STOP_S = 30.0, 10.0
 
 # what is asked and answered by DIMSE names patients, and belongs in no log
 _config.LOG_REQUEST_IDENTIFIERS = False
@@ -79,13 +81,20 @@ class Receiver:
 
     port: int
     _server: Any = field(repr=False)
-    _ae: Any = field(repr=False)
     _thread: threading.Thread = field(repr=False)
 
     def stop(self) -> None:
-        """Abort what is being sent (nothing half is kept) and stop listening."""
-        self._ae.shutdown()
-        self._thread.join(10)
+        """Stop listening and cut off what is being sent; an image that is whole is still kept, nothing half is."""
+        associations = self._server.active_associations
+        self._server.shutdown()
+        for assoc in associations:
+            # pynetdicom's own abort waits for a peer that stalls, and fails for one that has not asked for anything yet
+            with contextlib.suppress(OSError, AttributeError):
+                assoc.dul.socket.socket.shutdown(socket.SHUT_RDWR)
+            if not assoc.is_established:
+                assoc.dul.to_user_queue.put(None)  # what it takes for a request that never came
+        for thread in (*associations, self._thread):
+            thread.join(STOP_S)
 
 
 def start_receiver(settings: Settings, sessions: Sessions, *, timeout_s: float = TIMEOUT_S) -> Receiver:
@@ -117,7 +126,7 @@ def start_receiver(settings: Settings, sessions: Sessions, *, timeout_s: float =
     ae._servers.append(server)  # as `start_server` does, which takes no server class
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="dicom-receiver", daemon=True)
     thread.start()
-    return Receiver(port=server.server_address[1], _server=server, _ae=ae, _thread=thread)
+    return Receiver(port=server.server_address[1], _server=server, _thread=thread)
 
 
 class _Guard:

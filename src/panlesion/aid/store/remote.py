@@ -1,6 +1,5 @@
 """Talking to a PACS: one careful HTTP session for DICOMweb, one way to open an association, and both ways to ask."""
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -87,9 +86,11 @@ def naming(name: str) -> Iterator[None]:
         raise RemoteError(f"{name}: answers HTTP {status}{hint}") from None
     except requests.Timeout:
         raise RemoteError(f"{name}: does not answer in time. Check the address, and that it runs") from None
+    except requests.exceptions.JSONDecodeError:
+        raise RemoteError(f"{name}: answers what is no DICOMweb (no JSON). Check the address") from None
     except (requests.RequestException, OSError) as error:
         raise RemoteError(f"{name}: cannot be reached ({type(error).__name__}). Check the address, and that it runs") from None
-    except (ValueError, KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise RemoteError(f"{name}: answers what is no DICOMweb ({type(error).__name__}). Check the address") from None
 
 
