@@ -1,4 +1,5 @@
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -108,3 +109,21 @@ def test_only_a_failed_study_that_can_be_read_is_begun_by_hand():
     assert str(read.served.settings.data) not in refused.json()["detail"]
     assert not (read.served.settings.data / "results" / str(read.study_id)).exists()
     assert read.client(Role.MANAGER).post(f"{read.path}/reading").status_code == 403
+
+
+def test_of_several_who_begin_at_once_one_does():
+    read = read_study()
+    read.client()
+    read.study_id, _ = add_study(read.served, state=StudyState.FAILED)
+    start, answers = threading.Barrier(4), []
+
+    def begin() -> None:
+        start.wait()
+        answers.append(read.client().post(f"{read.path}/reading").status_code)
+
+    threads = [threading.Thread(target=begin) for _ in range(4)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert sorted(answers) == [201, 409, 409, 409]

@@ -1,13 +1,17 @@
 from datetime import UTC, datetime
 from uuid import uuid4
 
+import numpy as np
 import pytest
 from dicom_made import lesion_mask
 from reading_made import Read, add_study, analysed, made_findings, read_of, shared
 from records_made import findings, lesion
 
+from panlesion.aid.reads import compare
 from panlesion.aid.tables import Access, Study
 from panlesion.aid.vocabulary import Role, StudyState
+from panlesion.ct.volume import Grid, LabelMap
+from panlesion.infer.follow_up import register
 from panlesion.infer.record import Caliper
 
 
@@ -99,3 +103,25 @@ def test_of_a_prior_that_the_asker_may_not_see_nothing_is_told(two):
     with now.served.app.state.sessions.begin() as session:
         session.add(Access(study_id=prior.study_id, user_id=now.served.made[Role.READER].id))
     assert now.get()["comparison"]["response"] == "progressive disease"
+
+
+def test_a_registration_is_kept_and_made_again_if_damaged(two):
+    prior, now = two
+    first = choose(now, prior.study_id).json()["comparison"]
+    (kept,) = now.results.glob("registration-*.json")
+    assert prior.results.name in kept.name
+    for text in (kept.read_text(), "{", "[[1]]"):
+        kept.write_text(text)
+        compare._registration.cache_clear()
+        assert now.get()["comparison"] == first
+
+
+@pytest.mark.parametrize("spacing_mm", [(0.7, 0.7, 1.0), (1.5, 0.8, 5.0)])
+def test_coarse_organs_are_registered_as_fine_ones_are(spacing_mm):
+    grid = Grid(shape=(80, 70, 60), affine=np.diag([*spacing_mm, 1.0]))
+    labels = np.zeros(grid.shape, dtype=np.uint8)
+    labels[5:40, 6:50, 10:40], labels[50:70, 20:44, 15:50] = 5, 1
+    moved = Grid(shape=grid.shape, affine=grid.affine + np.array([[0, 0, 0, 12.0], [0] * 4, [0, 0, 0, -7.0], [0] * 4]))
+    pair = [LabelMap(labels=labels, grid=one) for one in (grid, moved)]
+    fine, coarse = register(*pair), register(*(compare._coarse(one) for one in pair))
+    assert np.allclose(fine.affine, coarse.affine, atol=0.3) and fine.organs == coarse.organs

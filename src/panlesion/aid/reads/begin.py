@@ -42,7 +42,8 @@ def begin_reading(session: Session, settings: Settings, study: Study, results: P
         ReadError: The results are not whole.
         DiskFullError: No room for the mask.
     """
-    before = session.get(Reading, study.id)
+    # locked, so that a reader's first change comes wholly before or wholly after
+    before = session.get(Reading, study.id, with_for_update=True, populate_existing=True)
     if before is not None and before.state is not ReadingState.READY:
         return before
     findings, lesions, grid = read_findings(results / FINDINGS_FILE), read_labels(results / LESIONS_FILE), grid_of(results)

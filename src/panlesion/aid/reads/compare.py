@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import ColumnElement, or_, select, true
 from sqlalchemy.orm import Session
@@ -17,13 +19,18 @@ from panlesion.aid.settings import Settings
 from panlesion.aid.tables import Reading, Study
 from panlesion.aid.vocabulary import ReadingState
 from panlesion.ct.nifti import read_labels
+from panlesion.ct.volume import Grid, LabelMap
+from panlesion.data.publish import DiskFullError, write_text
 from panlesion.errors import ReadError
 from panlesion.infer.follow_up import Registration, compare_registered, register
 from panlesion.infer.record import FINDINGS_FILE, ORGANS_FILE, Findings, read_findings
 
 SIGNED_DOCUMENT = "document.json"
+COARSE_MM = 3.0
+"""Organs are registered on voxels up to this large: a large CT's take six seconds otherwise, and the page waits."""
 
 _TRUE: ColumnElement[bool] = true()
+_KEPT = TypeAdapter(tuple[list[list[float]], tuple[str, ...], float] | None)
 _SIGNED = TypeAdapter(ComparisonOut | None)
 
 
@@ -98,11 +105,32 @@ def _unlike(prior: Study, reason: str) -> ComparisonOut:
 
 @lru_cache(maxsize=256)
 def _registration(before: Path, now: Path) -> Registration | None:
-    """Of the two organ maps, which never change; None where there is none, or too few organs are whole in both."""
-    paths = [folder / ORGANS_FILE for folder in (before, now)]
-    if not all(path.exists() for path in paths):
+    """Of the two organ maps, which never change, so it is made once and kept beside the present one.
+
+    None where there is no organ map, or too few organs are whole in both.
+    """
+    if not all((folder / ORGANS_FILE).exists() for folder in (before, now)):
         return None
-    return register(read_labels(paths[0]), read_labels(paths[1]))
+    kept = now / f"registration-{before.parent.name}-{before.name}.json"
+    try:
+        told = _KEPT.validate_json(kept.read_bytes())
+    except (OSError, ValidationError):
+        found = register(*(_coarse(read_labels(folder / ORGANS_FILE)) for folder in (before, now)))
+        told = None if found is None else (found.affine.tolist(), found.organs, found.residual_mm)
+        # one that cannot be kept is made again
+        with suppress(OSError, DiskFullError):
+            write_text(kept, _KEPT.dump_json(told).decode())
+    return None if told is None else Registration(affine=np.array(told[0]), organs=told[1], residual_mm=told[2])
+
+
+def _coarse(organs: LabelMap) -> LabelMap:
+    """Every so many voxels of a map: registration is good to a centimetre at best."""
+    steps = [max(1, int(COARSE_MM / mm)) for mm in organs.grid.spacing_mm]
+    affine = organs.grid.affine.copy()
+    affine[:3, :3] = affine[:3, :3] * steps
+    labels = np.ascontiguousarray(organs.labels[:: steps[0], :: steps[1], :: steps[2]])
+    i, j, k = labels.shape
+    return LabelMap(labels=labels, grid=Grid(shape=(i, j, k), affine=affine))
 
 
 def earlier(study: Study) -> Sequence[ColumnElement[bool]]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from panlesion.aid.audit import record
@@ -134,6 +135,8 @@ def begin(study: StudyDep, user: ReaderDep, session: SessionDep, settings: Setti
         with telling(settings):
             reading = begin_by_hand(session, settings, study, user)
             return reading_out(session, settings, study, reading, user)
+    except IntegrityError as error:
+        raise HTTPException(HTTPStatus.CONFLICT, "somebody else has just begun to read this study; load it") from error
     except HTTPException as error:
         if error.status_code == HTTPStatus.CONFLICT:
             raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, error.detail) from error
