@@ -184,10 +184,11 @@ def test_from_the_pacs_to_a_signed_report_in_the_pacs(tmp_path, series, browser)
         row = page.get_by_test_id("row").first
         expect(row).to_contain_text("Whole, Way")
         picture(page, "worklist")
-        page.evaluate("history.replaceState(null, '', location.pathname + '?test')")
         row.click()
         page.wait_for_selector("[data-testid=study][data-ready=yes]", timeout=60_000)
         study_id = page.url.split("/study/")[1].split("?")[0]
+        page.goto(f"{room.url}study/{study_id}?test")
+        page.wait_for_selector("[data-testid=study][data-ready=yes]", timeout=60_000)
         reading = page.evaluate(f"fetch('/api/studies/{study_id}/reading').then((a) => a.json())")
 
         def handle_is_there():

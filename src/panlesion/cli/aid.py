@@ -21,7 +21,11 @@ app = typer.Typer(
     help="The reading room: worklist, viewer, report. Research use only; not a medical device.",
     rich_markup_mode="markdown",
 )
-audit = typer.Typer(no_args_is_help=True, help="Check or write out the audit log.", rich_markup_mode="markdown")
+audit = typer.Typer(
+    no_args_is_help=True,
+    help="Check or write out the audit log. Example: `panlesion aid audit verify --data room`",
+    rich_markup_mode="markdown",
+)
 app.add_typer(audit, name="audit")
 _aid_worker.add_to(app)
 

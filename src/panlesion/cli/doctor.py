@@ -58,7 +58,7 @@ EXTRAS = (
     Extra(
         name="dicom",
         modules={"highdicom": "highdicom", "pynetdicom": "pynetdicom", "dicomweb-client": "dicomweb_client"},
-        enables="DICOM SEG and SR of findings (reading DICOM CT needs no extra); planned: talking to a PACS",
+        enables="DICOM SEG and SR of findings (reading DICOM CT needs no extra)",
     ),
     Extra(
         name="aid",
@@ -71,6 +71,12 @@ EXTRAS = (
             "argon2-cffi": "argon2",
             "pydantic-settings": "pydantic_settings",
             "python-multipart": "python_multipart",
+            "psycopg[binary]": "psycopg",
+            "reportlab": "reportlab",
+            "highdicom": "highdicom",
+            "pynetdicom": "pynetdicom",
+            "dicomweb-client": "dicomweb_client",
+            "requests": "requests",
         },
         enables="the reading room (`panlesion aid`)",
     ),
