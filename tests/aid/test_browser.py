@@ -87,6 +87,8 @@ def serving(folder: Path) -> Iterator[Room]:
     finally:
         process.terminate()
         process.wait(30)
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def until(what, *, most_s: float, every_s: float = 0.5):
