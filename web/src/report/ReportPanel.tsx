@@ -100,7 +100,7 @@ export function ReportPanel({ study, liveMl, onJump, onPrior }: Props): ReactEle
       ) : (
         <p className="dim">There is no reading yet.</p>
       )}
-      {signing && reading && <Sign studyId={study.id} reading={reading} close={() => setSigning(false)} />}
+      {signing && reading && !locked && <Sign studyId={study.id} reading={reading} close={() => setSigning(false)} />}
       {conflict && <Conflicted conflict={conflict} />}
     </aside>
   );
