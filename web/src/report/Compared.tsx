@@ -2,7 +2,7 @@ import { useEffect, useState, type ReactElement } from "react";
 import { call, get, type Reading, type StudyRow } from "../api/client";
 import { useReading } from "../store/reading";
 import { day } from "../worklist/format";
-import { change } from "./words";
+import { change, readable } from "./words";
 
 interface Props {
   studyId: string;
@@ -16,14 +16,23 @@ export function Compared({ studyId, reading, locked, onPrior }: Props): ReactEle
   const [priors, setPriors] = useState<StudyRow[]>([]);
   const put = useReading((s) => s.put);
   const told = reading.comparison;
+  const [problem, setProblem] = useState("");
   useEffect(() => {
     get<StudyRow[]>(`/api/studies/${studyId}/priors`).then(setPriors, () => setPriors([]));
   }, [studyId]);
   if (priors.length === 0 && !told) return null;
+  const named = (number: number | null): string => {
+    const type = reading.findings.find((one) => one.number === number)?.type;
+    return number === null ? "–" : `${number} ${type ? readable(type) : ""}`;
+  };
   const choose = async (prior: string): Promise<void> => {
-    await call("PUT", `/api/studies/${studyId}/prior`, { json: { study_id: prior || null } });
-    put(await get<Reading>(`/api/studies/${studyId}/reading`));
-    if (!prior) onPrior(null);
+    setProblem("");
+    try {
+      put(await call<Reading>("PUT", `/api/studies/${studyId}/prior`, { json: { study_id: prior || null } }));
+      onPrior(null); // what stands beside was the one before
+    } catch (error) {
+      setProblem(error instanceof Error ? error.message : String(error));
+    }
   };
   return (
     <section>
@@ -42,19 +51,20 @@ export function Compared({ studyId, reading, locked, onPrior }: Props): ReactEle
           <table>
             <thead>
               <tr>
-                <th>then</th>
-                <th>now</th>
-                <th>mm</th>
-                <th />
+                <th scope="col">then</th>
+                <th scope="col">now</th>
+                <th scope="col">mm</th>
+                <th scope="col">change</th>
               </tr>
             </thead>
             <tbody>
               {told.pairs.map((pair) => (
                 <tr key={`${pair.prior}-${pair.now}`}>
                   <td>{pair.prior ?? "–"}</td>
-                  <td>{pair.now ?? "–"}</td>
+                  <td>{named(pair.now)}</td>
                   <td>
-                    {pair.prior_mm?.toFixed(0) ?? "–"} → {pair.now_mm?.toFixed(0) ?? "–"} {pair.target && <span className="dim">target</span>}
+                    {pair.prior_mm?.toFixed(0) ?? "–"} → {pair.now_mm?.toFixed(0) ?? "–"}
+                    {pair.target && <span className="dim"> target</span>}
                   </td>
                   <td>{change(pair.prior_mm, pair.now_mm)}</td>
                 </tr>
@@ -64,7 +74,17 @@ export function Compared({ studyId, reading, locked, onPrior }: Props): ReactEle
           <p>
             <b>{told.response}</b> <span className="dim">{told.reason}</span>
           </p>
+          {told.prior_sum_mm !== null && told.now_sum_mm !== null && (
+            <p className="dim">
+              Sum of targets {told.prior_sum_mm.toFixed(0)} → {told.now_sum_mm.toFixed(0)} mm ({change(told.prior_sum_mm, told.now_sum_mm)})
+            </p>
+          )}
         </>
+      )}
+      {problem && (
+        <p role="alert" className="bad">
+          {problem}
+        </p>
       )}
     </section>
   );

@@ -1,8 +1,9 @@
-import { useState, type ReactElement } from "react";
+import type { ReactElement } from "react";
 import type { Change, Choices, Finding } from "../api/client";
 import { useReading } from "../store/reading";
 import { css } from "../viewer/draw";
-import { aiWords, placeWords, readable, sizeWords } from "./words";
+import { aiWords, placeWords, readable, sizeWords, withPresent } from "./words";
+import { Words } from "./Words";
 
 interface Props {
   finding: Finding;
@@ -16,7 +17,8 @@ interface Props {
 /** One finding: a row, and when it is the active one, everything that is said of it. */
 export function FindingCard({ finding, choices, liveMl, active, locked, onJump }: Props): ReactElement {
   const change = useReading((s) => s.change);
-  const tell = (op: object): void => void change([{ number: finding.number, ...op } as Change]);
+  const replaced = useReading((s) => s.replaced);
+  const tell = (op: object): Promise<boolean> => change([{ number: finding.number, ...op } as Change]);
   const type = choices?.types.find(([value]) => value === finding.type)?.[1] ?? readable(finding.type);
   return (
     <li className={`finding ${finding.decision}${active ? " active" : ""}`} data-testid={`finding-${finding.number}`} aria-current={active}>
@@ -33,7 +35,7 @@ export function FindingCard({ finding, choices, liveMl, active, locked, onJump }
           disabled={locked}
           data-testid={`accept-${finding.number}`}
           title="accept (A)"
-          onClick={() => tell({ op: "decide", decision: finding.decision === "accepted" ? "open" : "accepted" })}
+          onClick={() => void tell({ op: "decide", decision: finding.decision === "accepted" ? "open" : "accepted" })}
         >
           ✓<span className="unseen"> accept finding {finding.number}</span>
         </button>
@@ -43,7 +45,7 @@ export function FindingCard({ finding, choices, liveMl, active, locked, onJump }
           disabled={locked}
           data-testid={`reject-${finding.number}`}
           title="reject (X)"
-          onClick={() => tell({ op: "decide", decision: finding.decision === "rejected" ? "open" : "rejected" })}
+          onClick={() => void tell({ op: "decide", decision: finding.decision === "rejected" ? "open" : "rejected" })}
         >
           ✕<span className="unseen"> reject finding {finding.number}</span>
         </button>
@@ -53,13 +55,19 @@ export function FindingCard({ finding, choices, liveMl, active, locked, onJump }
         {finding.size && ` · ${finding.size.mean_hu.toFixed(0)} HU`}
         {finding.mask_edited && " · outline edited"}
       </div>
-      {active && <Details finding={finding} choices={choices} locked={locked} tell={tell} />}
+      {active && <Details key={replaced} finding={finding} choices={choices} locked={locked} tell={tell} />}
     </li>
   );
 }
 
-function Details({ finding, choices, locked, tell }: { finding: Finding; choices: Choices | null; locked: boolean; tell: (op: object) => void }): ReactElement {
-  const [note, setNote] = useState(finding.note);
+interface DetailProps {
+  finding: Finding;
+  choices: Choices | null;
+  locked: boolean;
+  tell: (op: object) => Promise<boolean>;
+}
+
+function Details({ finding, choices, locked, tell }: DetailProps): ReactElement {
   return (
     <div className="details">
       <label>
@@ -68,74 +76,127 @@ function Details({ finding, choices, locked, tell }: { finding: Finding; choices
           data-testid={`type-${finding.number}`}
           disabled={locked}
           value={finding.type}
-          onChange={(event) => tell({ op: "retype", type: event.target.value })}
+          onChange={(event) => void tell({ op: "retype", type: event.target.value })}
         >
-          {(choices?.types ?? [[finding.type, readable(finding.type)]]).map(([value, words]) => (
+          {withPresent(choices?.types ?? [], finding.type).map(([value, words]) => (
             <option key={value} value={value}>
               {words}
             </option>
           ))}
         </select>
       </label>
+      <Place finding={finding} organs={choices?.organs ?? []} locked={locked} tell={tell} />
+      {Object.entries(finding.attributes).map(([name, attribute]) => (
+        <AttributeRow key={name} name={name} attribute={attribute} values={choices?.attributes[name] ?? []} locked={locked} tell={tell} />
+      ))}
+      <label>
+        Note
+        <Words label={`note on finding ${finding.number}`} rows={1} text={finding.note} locked={locked} save={(text) => tell({ op: "note", text })} />
+      </label>
+      <p className="sentence">{finding.sentence}</p>
+      {finding.origin !== "ai" && !locked && (
+        <button data-testid={`remove-${finding.number}`} onClick={() => void tell({ op: "remove" })}>
+          Remove this finding and its outline
+        </button>
+      )}
+    </div>
+  );
+}
+
+const MOST_PLACE_LETTERS = 64;
+
+function Place({ finding, organs, locked, tell }: Pick<DetailProps, "finding" | "locked" | "tell"> & { organs: string[] }): ReactElement {
+  const place = (change: Partial<Pick<Finding, "organ" | "side" | "location">>): Promise<boolean> =>
+    tell({ op: "place", organ: finding.organ, side: finding.side, location: finding.location, ...change });
+  return (
+    <>
       <label>
         Organ
         <select
+          data-testid={`organ-${finding.number}`}
           disabled={locked}
           value={finding.organ}
-          onChange={(event) => tell({ op: "place", organ: event.target.value, side: finding.side, location: finding.location })}
+          onChange={(event) => void place({ organ: event.target.value })}
         >
-          {[...new Set([finding.organ, ...(choices?.organs ?? [])])].map((organ) => (
+          {[...new Set([finding.organ, "", ...organs])].map((organ) => (
             <option key={organ} value={organ}>
               {organ ? readable(organ) : "unknown"}
             </option>
           ))}
         </select>
       </label>
-      {Object.entries(finding.attributes).map(([name, attribute]) => (
-        <fieldset
-          key={name}
-          disabled={locked}
-          onKeyDown={(event) => {
-            const value = choices?.attributes[name]?.[Number(event.key) - 1]?.[0];
-            if (value) {
-              tell({ op: "describe", attribute: name, value });
-              event.preventDefault();
-              event.stopPropagation();
-            }
-          }}
-        >
-          <legend>
-            {name} {attribute.by === "ai" && attribute.value !== null && <span className="ai tag">AI</span>}
-            <span className="dim">{aiWords(attribute)}</span>
-            {attribute.by !== "ai" && attribute.ai && (
-              <button className="plain back" onClick={() => tell({ op: "describe", attribute: name, value: null })}>
-                back to AI
-              </button>
-            )}
-          </legend>
-          {(choices?.attributes[name] ?? []).map(([value, words], n) => (
-            <button
-              key={value}
-              type="button"
-              className={attribute.value === value ? (attribute.by === "ai" ? "is-ai" : "on") : ""}
-              aria-pressed={attribute.value === value}
-              data-testid={`attr-${name}-${value}`}
-              title={`${value} (${n + 1})`}
-              onClick={() => tell({ op: "describe", attribute: name, value })}
-            >
-              {words}
-            </button>
-          ))}
-        </fieldset>
-      ))}
       <label>
-        Note
-        <input disabled={locked} value={note} onChange={(event) => setNote(event.target.value)} onBlur={() => note !== finding.note && tell({ op: "note", text: note })} />
+        Side
+        <select
+          data-testid={`side-${finding.number}`}
+          disabled={locked}
+          value={finding.side}
+          onChange={(event) => void place({ side: event.target.value })}
+        >
+          <option value="">none</option>
+          <option value="left">left</option>
+          <option value="right">right</option>
+        </select>
       </label>
-      <p className="sentence">{finding.sentence}</p>
-      {finding.origin !== "ai" && !locked && (
-        <button onClick={() => tell({ op: "remove" })}>Remove this finding and its outline</button>
-      )}
-    </div>
+      <label>
+        Where
+        <Words
+          label={`location of finding ${finding.number}`}
+          rows={1}
+          maxLength={MOST_PLACE_LETTERS}
+          text={finding.location}
+          locked={locked}
+          save={(location) => place({ location })}
+        />
+      </label>
+    </>
+  );
+}
+
+interface RowProps {
+  name: string;
+  attribute: Finding["attributes"][string];
+  values: [string, string][];
+  locked: boolean;
+  tell: (op: object) => Promise<boolean>;
+}
+
+/** One field of the description: its options, and the AI's word beside the reader's; keys 1 to n choose while it has the focus. */
+function AttributeRow({ name, attribute, values, locked, tell }: RowProps): ReactElement {
+  const say = (value: string | null): void => void tell({ op: "describe", attribute: name, value });
+  return (
+    <fieldset
+      disabled={locked}
+      onKeyDown={(event) => {
+        const value = values[Number(event.key) - 1]?.[0];
+        if (!value || locked || event.ctrlKey || event.metaKey || event.altKey) return;
+        say(value);
+        event.preventDefault();
+        event.stopPropagation();
+      }}
+    >
+      <legend>
+        {readable(name)} {attribute.by === "ai" && attribute.value !== null && <span className="ai tag">AI</span>}
+        <span className="dim">{aiWords(attribute)}</span>
+        {!locked && attribute.by !== "ai" && attribute.ai && (
+          <button type="button" className="plain back" data-testid={`back-${name}`} onClick={() => say(null)}>
+            back to AI
+          </button>
+        )}
+      </legend>
+      {values.map(([value, words], n) => (
+        <button
+          key={value}
+          type="button"
+          className={attribute.value === value ? (attribute.by === "ai" ? "is-ai" : "on") : ""}
+          aria-pressed={attribute.value === value}
+          data-testid={`attr-${name}-${value}`}
+          title={`${value} (${n + 1})`}
+          onClick={() => say(value)}
+        >
+          {words}
+        </button>
+      ))}
+    </fieldset>
   );
 }

@@ -1,6 +1,7 @@
-import { useEffect, useRef, useState, type ReactElement } from "react";
+import { useEffect, useState, type ReactElement } from "react";
 import { get, type Choices, type Finding, type Reading, type Study } from "../api/client";
 import { useReading } from "../store/reading";
+import { useMayRead } from "../store/session";
 import { wordsOf } from "../viewer/Pane";
 import { age, day, personName } from "../worklist/format";
 import { Compared } from "./Compared";
@@ -8,6 +9,7 @@ import { Conflicted } from "./Conflicted";
 import { FindingCard } from "./FindingCard";
 import { Sign } from "./Sign";
 import { Signed } from "./Signed";
+import { Words } from "./Words";
 import "./report.css";
 
 let openIt: (() => void) | null = null;
@@ -29,16 +31,18 @@ export function ReportPanel({ study, liveMl, onJump, onPrior }: Props): ReactEle
   const { reading, active, conflict } = useReading();
   const [choices, setChoices] = useState<Choices | null>(null);
   const [signing, setSigning] = useState(false);
+  const mayRead = useMayRead();
   useEffect(() => {
     get<Choices>("/api/choices").then(setChoices, () => undefined);
   }, []);
   useEffect(() => {
-    openIt = () => reading && reading.state !== "signed" && setSigning(true);
+    openIt = () => mayRead && reading && reading.state !== "signed" && setSigning(true);
     return () => {
       openIt = null;
     };
-  }, [reading]);
-  const locked = reading?.state === "signed";
+  }, [reading, mayRead]);
+  const signed = reading?.state === "signed";
+  const locked = signed || !mayRead;
   return (
     <aside className="report" aria-label="Report">
       <header>
@@ -52,12 +56,12 @@ export function ReportPanel({ study, liveMl, onJump, onPrior }: Props): ReactEle
       </header>
       {reading ? (
         <>
-          {locked && <Signed studyId={study.id} reading={reading} />}
+          {signed && <Signed studyId={study.id} reading={reading} />}
           <section>
             <h3>
               Findings <span className="dim">{reading.findings.length}</span>
             </h3>
-            {reading.findings.length === 0 && <p className="dim">None. Make one with N, or let the network propose one with P.</p>}
+            {reading.findings.length === 0 && <p className="dim">None.{locked ? "" : " Make one with N, or let the network propose one with P."}</p>}
             <ul>
               {reading.findings.map((one) => (
                 <FindingCard
@@ -108,13 +112,23 @@ export function ReportPanel({ study, liveMl, onJump, onPrior }: Props): ReactEle
 
 /** Whether everything is on the server. */
 function Saved(): ReactElement {
-  const { saving, problem, retry, reading } = useReading();
+  const { saving, problem, retry, leaveOut, reading } = useReading();
+  const state = reading && (reading.state === "draft" ? "draft" : reading.state === "signed" ? "signed" : "not begun");
   return (
     <div role="status" data-testid="saving" className={saving === "offline" || saving === "refused" ? "bad" : "dim"}>
-      {saving === "saved" && reading ? `Saved · version ${reading.version} · ${reading.state}` : ""}
+      {saving === "saved" && reading ? `Saved · version ${reading.version} · ${state}` : ""}
       {saving === "saving" && "Saving…"}
-      {(saving === "offline" || saving === "refused") && problem}
-      {saving === "offline" && <button onClick={() => void retry()}>Try again</button>}
+      {saving === "offline" && "Kept here, not saved yet. "}
+      {saving === "refused" && "Not saved: "}
+      {saving !== "saving" && problem}
+      {saving === "offline" && (
+        <span className="line">
+          <button onClick={() => void retry()}>Try again</button>
+          <button className="plain" onClick={() => void leaveOut()}>
+            Leave the first change out
+          </button>
+        </span>
+      )}
     </div>
   );
 }
@@ -141,60 +155,33 @@ function Measurements({ reading, locked }: { reading: Reading; locked: boolean }
   );
 }
 
-const SAVE_AFTER_MS = 800;
-
 function Impression({ reading, locked }: { reading: Reading; locked: boolean }): ReactElement {
   const change = useReading((s) => s.change);
+  const replaced = useReading((s) => s.replaced);
   const own = reading.impression_text !== null;
-  const write = (field: "comment" | "impression", text: string | null): void => void change([{ op: "write", field, text }]);
+  const write = (field: "comment" | "impression", text: string | null): Promise<boolean> => change([{ op: "write", field, text }]);
   return (
-    <section>
+    <section key={replaced}>
       <h3>
         Impression{" "}
         {!locked && (
-          <button className="plain" onClick={() => write("impression", own ? null : reading.impression.join("\n"))}>
+          <button className="plain" onClick={() => void write("impression", own ? null : reading.impression.join("\n"))}>
             {own ? "back to the generated" : "in my own words"}
           </button>
         )}
       </h3>
       {own ? (
-        <Words label="impression" text={reading.impression_text ?? ""} locked={locked} save={(text) => write("impression", text)} />
+        <Words label="impression" rows={5} text={reading.impression_text ?? ""} locked={locked} save={(text) => write("impression", text)} />
       ) : (
         <div data-testid="impression">
-          {reading.impression.map((line) => (
-            <p key={line}>{line}</p>
+          {reading.impression.map((line, n) => (
+            <p key={n}>{line}</p>
           ))}
         </div>
       )}
       <h3>Comment</h3>
       <Words label="comment" text={reading.comment} locked={locked} save={(text) => write("comment", text)} />
     </section>
-  );
-}
-
-/** A text that is saved a moment after the last key, and at once when it is left. */
-function Words({ label, text, locked, save }: { label: string; text: string; locked: boolean; save: (text: string) => void }): ReactElement {
-  const [now, setNow] = useState(text);
-  const timer = useRef<number>(undefined);
-  const store = (value: string): void => {
-    window.clearTimeout(timer.current);
-    if (value !== text) save(value);
-  };
-  return (
-    <textarea
-      aria-label={label}
-      data-testid={label}
-      rows={3}
-      disabled={locked}
-      value={now}
-      onChange={(event) => {
-        const { value } = event.target;
-        setNow(value);
-        window.clearTimeout(timer.current);
-        timer.current = window.setTimeout(() => store(value), SAVE_AFTER_MS);
-      }}
-      onBlur={() => store(now)}
-    />
   );
 }
 

@@ -1,12 +1,12 @@
 import { useEffect, useRef, useState, type FormEvent, type ReactElement } from "react";
-import { call, type Change, type Reading } from "../api/client";
+import { call, get, type Change, type Reading } from "../api/client";
 import { useReading } from "../store/reading";
 import { signable } from "./words";
 
 /** The signature: what is open is decided first, the password is the signature. */
 export function Sign({ studyId, reading, close }: { studyId: string; reading: Reading; close: () => void }): ReactElement {
   const dialog = useRef<HTMLDialogElement>(null);
-  const { change, load } = useReading();
+  const { change, put, settled } = useReading();
   const [password, setPassword] = useState("");
   const [problem, setProblem] = useState("");
   const [busy, setBusy] = useState(false);
@@ -16,15 +16,16 @@ export function Sign({ studyId, reading, close }: { studyId: string; reading: Re
     void change(open.map((number) => ({ op: "decide", number, decision }) as Change));
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
-    const { saving } = useReading.getState();
-    if (saving !== "saved" && saving !== "refused") return setProblem("Your last changes are not on the server yet. Sign when they are saved.");
     setBusy(true);
     setProblem("");
     try {
+      if (!(await settled())) return setProblem(`Your last changes are not on the server yet. ${useReading.getState().problem}`);
+      const now = signable(useReading.getState().reading ?? reading);
+      if (now.open.length > 0 || now.empty.length > 0) return; // what was still on its way has changed what may be signed
       const version = useReading.getState().reading?.version ?? reading.version;
       await call("POST", `/api/studies/${studyId}/sign`, { json: { password }, headers: { "If-Match": `"${version}"` } });
-      await load(studyId);
-      dialog.current?.close();
+      put(await get<Reading>(`/api/studies/${studyId}/reading`));
+      close();
     } catch (error) {
       setProblem(error instanceof Error ? error.message : String(error));
     } finally {
@@ -55,6 +56,8 @@ export function Sign({ studyId, reading, close }: { studyId: string; reading: Re
           <input
             data-testid="sign-password"
             type="password"
+            autoFocus
+            required
             autoComplete="current-password"
             value={password}
             onChange={(event) => setPassword(event.target.value)}

@@ -32,5 +32,5 @@ it("knows what stands between a reading and its signature", () => {
 });
 
 it("tells growth, loss and news", () => {
-  expect([change(10, 13), change(10, 5), change(null, 4), change(4, null)]).toEqual(["+30 %", "−50 %", "new", "gone"]);
+  expect([change(10, 13), change(10, 5), change(null, 4), change(4, null), change(0, 4)]).toEqual(["+30 %", "−50 %", "new", "gone", ""]);
 });

@@ -27,6 +27,11 @@ export function aiWords(attribute: Finding["attributes"][string]): string {
   return parts.join(" · ");
 }
 
+/** Choices with the present value among them, also where it is none of them (any more). */
+export function withPresent(choices: readonly [string, string][], present: string): [string, string][] {
+  return choices.some(([value]) => value === present) ? [...choices] : [[present, readable(present)], ...choices];
+}
+
 export interface Signable {
   open: number[];
   empty: number[];
@@ -48,5 +53,6 @@ export function signable(reading: Reading): Signable {
 export function change(then: number | null, now: number | null): string {
   if (then === null) return "new";
   if (now === null) return "gone";
+  if (then <= 0) return "";
   return `${now >= then ? "+" : "−"}${Math.abs((100 * (now - then)) / then).toFixed(0)} %`;
 }

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Change } from "../api/client";
 import { Labels } from "../viewer/labels";
-import { layOver, useReading } from "./reading";
+import { holdsBack, layOver, useReading } from "./reading";
+import { useSession } from "./session";
 
 it("what two hands changed apart from each other is all kept, and mine wins where both did", () => {
   const loaded = new Uint8Array(8 * 8 * 6);
@@ -49,7 +50,7 @@ class Server {
 
   readonly fetch = async (path: string, init: RequestInit): Promise<Response> => {
     const study = path.split("/")[3]!;
-    const answer = (): Response => Response.json({ version: this.versions[study], findings: [] });
+    const answer = (): Response => Response.json({ study_id: study, version: this.versions[study], findings: [] });
     if (init.method === "GET") return answer();
     const words = `${study} ${(JSON.parse(String(init.body)) as { changes: { text: string }[] }).changes[0]!.text}`;
     const other = await this.reply?.(words);
@@ -65,12 +66,16 @@ class Server {
 
 const write = (text: string): Promise<boolean> => useReading.getState().change([{ op: "write", field: "comment", text } as Change]);
 
+const as = (id: string): void => useSession.setState({ user: { id } as never });
+let readers = 0;
+
 describe("changes on their way", () => {
   let server: Server;
 
   beforeEach(async () => {
     server = new Server();
     vi.stubGlobal("fetch", server.fetch);
+    as(`reader ${++readers}`); // what an account left unsent waits for it, also from test to test
     await useReading.getState().load("a");
   });
 
@@ -99,6 +104,108 @@ describe("changes on their way", () => {
     await useReading.getState().retry();
     expect(server.taken).toEqual(["a 1", "a 2"]);
     expect(useReading.getState().saving).toBe("saved");
+  });
+
+  it.each([408, 429, 500, 503, 507])("wait while the server is busy, broken or full: %i", async (status) => {
+    server.reply = () => Response.json({ detail: "later" }, { status });
+    expect(await write("1")).toBe(false);
+    expect(useReading.getState()).toMatchObject({ saving: "offline", problem: "later" });
+    server.reply = null;
+    expect(await write("2")).toBe(true);
+    expect(server.taken).toEqual(["a 1", "a 2"]);
+  });
+
+  it("one that the server fails on for ever can be left out, and what came later goes", async () => {
+    server.reply = (words) => (words === "a 1" ? Response.json(null, { status: 500 }) : null);
+    await Promise.all(["1", "2"].map(write));
+    expect(server.taken).toEqual([]);
+    await useReading.getState().leaveOut();
+    expect(server.taken).toEqual(["a 2"]);
+    expect(useReading.getState()).toMatchObject({ saving: "saved", problem: "" });
+  });
+
+  const over = (): Response => Response.json({ detail: "log in again" }, { status: 401 });
+
+  it("that a session's end held up go once the same person is back", async () => {
+    as("anna");
+    await useReading.getState().load("a");
+    server.reply = over;
+    await Promise.all(["1", "2"].map(write));
+    server.reply = null;
+    await useReading.getState().load("b");
+    expect(server.taken).toEqual([]);
+    await useReading.getState().load("a");
+    expect(server.taken).toEqual(["a 1", "a 2"]);
+    expect(useReading.getState()).toMatchObject({ saving: "saved", reading: { version: 3 } });
+  });
+
+  it("that waited for a return are laid over nobody else's unseen", async () => {
+    as("berta");
+    await useReading.getState().load("a");
+    server.reply = over;
+    await write("1");
+    server.reply = null;
+    server.versions.a = 4;
+    await useReading.getState().load("a");
+    expect(server.taken).toEqual([]);
+    expect(useReading.getState()).toMatchObject({ saving: "conflict", reading: { version: 4 }, conflict: { version: 4 } });
+  });
+
+  it("are never sent in another person's name", async () => {
+    as("carla");
+    await useReading.getState().load("a");
+    server.reply = over;
+    await write("1");
+    server.reply = null;
+    as("dora");
+    await useReading.getState().load("a");
+    expect(await write("2")).toBe(true);
+    expect(server.taken).toEqual(["a 2"]);
+  });
+
+  it("tell who was faster, wherever in the answer the server says it", async () => {
+    const told = { detail: "changed", version: 9, by: "Dr C", at: "2026-01-02T03:04:05Z" };
+    for (const body of [told, { detail: told }]) {
+      await useReading.getState().load("b");
+      server.reply = () => Response.json(body, { status: 412 });
+      await write("1");
+      expect(useReading.getState().conflict).toEqual({ words: "changed", version: 9, by: "Dr C", at: told.at });
+      server.reply = null;
+      await useReading.getState().takeTheirs();
+    }
+  });
+
+  it("that the page still holds back are sent before it is said that all is saved", async () => {
+    let text = "held";
+    const stop = holdsBack(() => (text ? write(text) : undefined));
+    expect(await useReading.getState().settled()).toBe(true);
+    expect(server.taken).toEqual(["a held"]);
+    text = "more";
+    server.reply = () => Promise.reject(new TypeError("network"));
+    expect(await useReading.getState().settled()).toBe(false);
+    stop();
+    text = "";
+  });
+
+  it("one that is refused while all is being sent keeps the signature back once", async () => {
+    server.reply = () => Response.json({ detail: "no" }, { status: 422 });
+    let text = "1";
+    const stop = holdsBack(() => (text ? write(text) : undefined));
+    expect(await useReading.getState().settled()).toBe(false);
+    text = "";
+    expect(await useReading.getState().settled()).toBe(true);
+    stop();
+  });
+
+  it("an older answer, or another study's, takes the place of nothing", async () => {
+    await write("1");
+    const { put } = useReading.getState();
+    put({ study_id: "a", version: 1 } as never);
+    put({ study_id: "b", version: 9 } as never);
+    expect(useReading.getState().reading?.version).toBe(2);
+    put({ study_id: "a", version: 2, comment: "fresh" } as never);
+    expect(useReading.getState().reading).toMatchObject({ comment: "fresh" });
+    expect(await write("2")).toBe(true);
   });
 
   it.each([

@@ -12,6 +12,9 @@ interface Session {
   changePassword: (old: string, fresh: string) => Promise<void>;
 }
 
+/** Whether the account may change readings; managers look at them. */
+export const useMayRead = (): boolean => useSession((s) => s.user?.role === "reader");
+
 export const useSession = create<Session>((set) => {
   const entered = (told: Schemas["SessionOut"]): void => {
     setCsrf(told.csrf);

@@ -3,7 +3,8 @@ import type { Change, Finding } from "../api/client";
 import { call } from "../api/client";
 import { go, guardLeaving } from "../app/route";
 import { openSign, ReportPanel } from "../report/ReportPanel";
-import { useReading } from "../store/reading";
+import { holdsBack, useReading } from "../store/reading";
+import { useMayRead } from "../store/session";
 import { addFinding, boxAround, forgetStrokes, propose, saveNow, saveSoon, takeProposal, unsaved } from "./editing";
 import { clamped, onward, PLANES, toWorld, turned, type Index, type PlaneName, type V3 } from "./geometry";
 import { Help } from "./Help";
@@ -32,7 +33,8 @@ export default function StudyView({ studyId }: { studyId: string }): ReactElemen
   const [in3d, setIn3d] = useState(false);
   const [prior, setPrior] = useState<string | null>(null);
   const view = useView();
-  const editable = reading !== null && reading.state !== "signed" && labels !== null;
+  const mayRead = useMayRead();
+  const editable = mayRead && reading !== null && reading.state !== "signed" && labels !== null;
 
   const layers = useMemo<Layers | null>(
     () => (frame && hu ? { frame, hu, labels, original, editable } : null),
@@ -88,10 +90,8 @@ export default function StudyView({ studyId }: { studyId: string }): ReactElemen
         void addFinding(findings[at]?.type ?? "other_mass", "reader").then((number) => {
           if (number !== null) now.set({ tool: "brush", words: "Paint the new finding." });
         });
-      } else if (key === "s") {
-        if (labels) void saveNow(labels);
-        openSign();
-      } else if (key === "?") setHelp(true);
+      } else if (key === "s") openSign();
+      else if (key === "?") setHelp(true);
       else if (key === "v") setIn3d((is) => !is);
       else if (key === "0" && scene) {
         for (const name of PLANES) {
@@ -151,6 +151,7 @@ export default function StudyView({ studyId }: { studyId: string }): ReactElemen
     return () => removeEventListener("keydown", press);
   }, [act, labels, frame]);
 
+  useEffect(() => (labels ? holdsBack(() => saveNow(labels)) : undefined), [labels]);
   useEffect(() => scene?.window(view.window), [scene, view.window]);
   useEffect(() => scene?.slab(view.slabMm), [scene, view.slabMm]);
   useEffect(() => useView.getState().redraw(), [layers]);
