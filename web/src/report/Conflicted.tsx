@@ -8,7 +8,10 @@ export function Conflicted({ conflict }: { conflict: Conflict }): ReactElement {
   const { takeTheirs, keepMine } = useReading();
   const [problem, setProblem] = useState("");
   const [busy, setBusy] = useState(false);
-  useEffect(() => dialog.current?.showModal(), []);
+  useEffect(() => {
+    dialog.current?.showModal();
+    dialog.current?.focus(); // it comes unasked: the next key of a text being typed must press no button
+  }, []);
   const decide = async (how: () => Promise<void>): Promise<void> => {
     setProblem("");
     setBusy(true);
@@ -23,6 +26,7 @@ export function Conflicted({ conflict }: { conflict: Conflict }): ReactElement {
   return (
     <dialog
       ref={dialog}
+      tabIndex={-1}
       aria-label="Changed elsewhere"
       data-testid="conflict"
       onCancel={(event) => event.preventDefault()}
@@ -30,8 +34,8 @@ export function Conflicted({ conflict }: { conflict: Conflict }): ReactElement {
     >
       <h2>Changed in another window</h2>
       <p>
-        {conflict.by ? `${conflict.by} has changed` : "Someone has changed"} this reading meanwhile {conflict.at && ` at ${clock(conflict.at)}`} (now version {conflict.version}). Every version
-        of the server's is kept. What you changed last is still only here. How shall it go on?
+        {conflict.by ? `${conflict.by} has changed` : "Someone has changed"} this reading meanwhile {conflict.at && ` at ${clock(conflict.at)}`} (now version {conflict.version}). Every saved
+        version is kept; what you changed last is only here yet. How shall it go on?
       </p>
       {problem && (
         <p role="alert" className="bad">

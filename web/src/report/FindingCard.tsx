@@ -110,34 +110,36 @@ function Place({ finding, organs, locked, tell }: Pick<DetailProps, "finding" | 
     tell({ op: "place", organ: finding.organ, side: finding.side, location: finding.location, ...change });
   return (
     <>
-      <label>
-        Organ
-        <select
-          data-testid={`organ-${finding.number}`}
-          disabled={locked}
-          value={finding.organ}
-          onChange={(event) => void place({ organ: event.target.value })}
-        >
-          {[...new Set([finding.organ, "", ...organs])].map((organ) => (
-            <option key={organ} value={organ}>
-              {organ ? readable(organ) : "unknown"}
-            </option>
-          ))}
-        </select>
-      </label>
-      <label>
-        Side
-        <select
-          data-testid={`side-${finding.number}`}
-          disabled={locked}
-          value={finding.side}
-          onChange={(event) => void place({ side: event.target.value })}
-        >
-          <option value="">none</option>
-          <option value="left">left</option>
-          <option value="right">right</option>
-        </select>
-      </label>
+      <div className="pair">
+        <label>
+          Organ
+          <select
+            data-testid={`organ-${finding.number}`}
+            disabled={locked}
+            value={finding.organ}
+            onChange={(event) => void place({ organ: event.target.value })}
+          >
+            {[...new Set([finding.organ, "", ...organs])].map((organ) => (
+              <option key={organ} value={organ}>
+                {organ ? readable(organ) : "unknown"}
+              </option>
+            ))}
+          </select>
+        </label>
+        <label>
+          Side
+          <select
+            data-testid={`side-${finding.number}`}
+            disabled={locked}
+            value={finding.side}
+            onChange={(event) => void place({ side: event.target.value })}
+          >
+            <option value="">none</option>
+            <option value="left">left</option>
+            <option value="right">right</option>
+          </select>
+        </label>
+      </div>
       <label>
         Where
         <Words
@@ -177,7 +179,7 @@ function AttributeRow({ name, attribute, values, locked, tell }: RowProps): Reac
     >
       <legend>
         {readable(name)} {attribute.by === "ai" && attribute.value !== null && <span className="ai tag">AI</span>}
-        <span className="dim">{aiWords(attribute)}</span>
+        <span className="dim">{aiWords(attribute, values)}</span>
         {!locked && attribute.by !== "ai" && attribute.ai && (
           <button type="button" className="plain back" data-testid={`back-${name}`} onClick={() => say(null)}>
             back to AI

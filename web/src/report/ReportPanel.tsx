@@ -112,21 +112,23 @@ export function ReportPanel({ study, liveMl, onJump, onPrior }: Props): ReactEle
 
 /** Whether everything is on the server. */
 function Saved(): ReactElement {
-  const { saving, problem, retry, leaveOut, reading } = useReading();
+  const { saving, problem, failing, retry, leaveOut, reading } = useReading();
   const state = reading && (reading.state === "draft" ? "draft" : reading.state === "signed" ? "signed" : "not begun");
   return (
     <div role="status" data-testid="saving" className={saving === "offline" || saving === "refused" ? "bad" : "dim"}>
       {saving === "saved" && reading ? `Saved · version ${reading.version} · ${state}` : ""}
       {saving === "saving" && "Saving…"}
-      {saving === "offline" && "Kept here, not saved yet. "}
+      {saving === "offline" && failing && "Kept here, not saved yet: "}
       {saving === "refused" && "Not saved: "}
       {saving !== "saving" && problem}
       {saving === "offline" && (
         <span className="line">
           <button onClick={() => void retry()}>Try again</button>
-          <button className="plain" onClick={() => void leaveOut()}>
-            Leave the first change out
-          </button>
+          {failing && (
+            <button className="plain" onClick={() => void leaveOut()}>
+              Leave the first change out
+            </button>
+          )}
         </span>
       )}
     </div>

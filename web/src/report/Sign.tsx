@@ -10,7 +10,11 @@ export function Sign({ studyId, reading, close }: { studyId: string; reading: Re
   const [password, setPassword] = useState("");
   const [problem, setProblem] = useState("");
   const [busy, setBusy] = useState(false);
-  useEffect(() => dialog.current?.showModal(), []);
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    dialog.current?.showModal();
+    field.current?.focus(); // not the button that accepts all: a key too many would be a decision
+  }, []);
   const { open, empty, accepted, rejected } = signable(reading);
   const decide = (decision: "accepted" | "rejected"): void =>
     void change(open.map((number) => ({ op: "decide", number, decision }) as Change));
@@ -21,7 +25,7 @@ export function Sign({ studyId, reading, close }: { studyId: string; reading: Re
     try {
       if (!(await settled())) return setProblem(`Your last changes are not on the server yet. ${useReading.getState().problem}`);
       const now = signable(useReading.getState().reading ?? reading);
-      if (now.open.length > 0 || now.empty.length > 0) return; // what was still on its way has changed what may be signed
+      if (now.open.length > 0 || now.empty.length > 0) return setProblem("Your last changes have left something to decide.");
       const version = useReading.getState().reading?.version ?? reading.version;
       await call("POST", `/api/studies/${studyId}/sign`, { json: { password }, headers: { "If-Match": `"${version}"` } });
       put(await get<Reading>(`/api/studies/${studyId}/reading`));
@@ -56,7 +60,7 @@ export function Sign({ studyId, reading, close }: { studyId: string; reading: Re
           <input
             data-testid="sign-password"
             type="password"
-            autoFocus
+            ref={field}
             required
             autoComplete="current-password"
             value={password}

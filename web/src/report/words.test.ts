@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Finding, Reading } from "../api/client";
-import { aiWords, change, placeWords, signable, sizeWords } from "./words";
+import { aiWords, change, placeWords, signable, sizeWords, withPresent } from "./words";
 
 const finding = (more: Partial<Finding>): Finding =>
   ({ number: 1, decision: "open", organ: "kidney_left", side: "left", location: "", size: null, attributes: {}, ...more }) as Finding;
@@ -23,7 +23,16 @@ it("names a side once", () => {
 it("tells the AI's word only where it differs", () => {
   const base = { value: "Irregular", by: "reader", ai: "Round-like", probability: 0.81, measured: "Irregular" } as Finding["attributes"][string];
   expect(aiWords(base)).toBe("AI: Round-like 81 %");
+  expect(aiWords({ ...base, value: "Other", probability: 0.999 }, [["Round-like", "rounded"]])).toBe("AI: rounded 99 % · measured: Irregular");
   expect(aiWords({ ...base, value: "Round-like", measured: "Round-like" })).toBe("");
+});
+
+it("offers the present value also where it is no choice any more", () => {
+  expect(withPresent([["a", "A"]], "a")).toEqual([["a", "A"]]);
+  expect(withPresent([["a", "A"]], "old_name")).toEqual([
+    ["old_name", "old name"],
+    ["a", "A"],
+  ]);
 });
 
 it("knows what stands between a reading and its signature", () => {

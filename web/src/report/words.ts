@@ -17,13 +17,15 @@ export function placeWords(finding: Finding): string {
   return organ ? `${organ}${side}${finding.location ? `, ${finding.location}` : ""}` : "place unknown";
 }
 
-/** What the AI had said of an attribute, where it is worth telling beside the present value. */
-export function aiWords(attribute: Finding["attributes"][string]): string {
+/** What the AI had said of an attribute, where it is worth telling beside the present value, in the words of the choices. */
+export function aiWords(attribute: Finding["attributes"][string], choices: readonly [string, string][] = []): string {
+  const worded = (value: string): string => choices.find(([one]) => one === value)?.[1] ?? value;
   const parts: string[] = [];
   if (attribute.ai && attribute.ai !== attribute.value) {
-    parts.push(`AI: ${attribute.ai}${attribute.probability == null ? "" : ` ${(100 * attribute.probability).toFixed(0)} %`}`);
+    const percent = attribute.probability == null ? "" : ` ${Math.min(99, Math.round(100 * attribute.probability))} %`; // never certain
+    parts.push(`AI: ${worded(attribute.ai)}${percent}`);
   }
-  if (attribute.measured && attribute.measured !== attribute.value) parts.push(`measured: ${attribute.measured}`);
+  if (attribute.measured && attribute.measured !== attribute.value) parts.push(`measured: ${worded(attribute.measured)}`);
   return parts.join(" · ");
 }
 

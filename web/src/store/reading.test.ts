@@ -99,7 +99,7 @@ describe("changes on their way", () => {
   it("wait while the server is away, and go in order once it is back", async () => {
     server.reply = () => Promise.reject(new TypeError("network"));
     expect(await Promise.all(["1", "2"].map(write))).toEqual([false, false]);
-    expect(useReading.getState().saving).toBe("offline");
+    expect(useReading.getState()).toMatchObject({ saving: "offline", failing: false });
     server.reply = null;
     await useReading.getState().retry();
     expect(server.taken).toEqual(["a 1", "a 2"]);
@@ -109,7 +109,7 @@ describe("changes on their way", () => {
   it.each([408, 429, 500, 503, 507])("wait while the server is busy, broken or full: %i", async (status) => {
     server.reply = () => Response.json({ detail: "later" }, { status });
     expect(await write("1")).toBe(false);
-    expect(useReading.getState()).toMatchObject({ saving: "offline", problem: "later" });
+    expect(useReading.getState()).toMatchObject({ saving: "offline", problem: "later", failing: true });
     server.reply = null;
     expect(await write("2")).toBe(true);
     expect(server.taken).toEqual(["a 1", "a 2"]);

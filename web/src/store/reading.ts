@@ -35,6 +35,8 @@ interface State {
   reading: Reading | null;
   saving: Saving;
   problem: string;
+  /** The server answers, and fails: what it fails on may have to be left out. */
+  failing: boolean;
   conflict: Conflict | null;
   active: number | null;
   /** Counts up when another's version takes the place of what was being written here. */
@@ -150,7 +152,7 @@ export const useReading = create<State>((set, state) => {
     if (own !== open) set({ problem: `Of the study before, the last change was not saved; it is sent when you open that study again. ${words}` });
     else if (error instanceof ApiError && error.status === OTHER_VERSION) {
       set({ saving: "conflict", conflict: { words, ...othersVersion(error.body) } });
-    } else set({ saving: "offline", problem: words });
+    } else set({ saving: "offline", problem: words, failing: error instanceof ApiError && error.status !== SESSION_OVER });
     own.queue.forEach((one) => one.settle(false));
   };
 
@@ -168,6 +170,7 @@ export const useReading = create<State>((set, state) => {
     reading: null,
     saving: "saved",
     problem: "",
+    failing: false,
     conflict: null,
     active: null,
     replaced: 0,
