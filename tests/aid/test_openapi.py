@@ -22,7 +22,7 @@ from starlette.testclient import TestClient, httpx
 
 from panlesion.aid.vocabulary import Role
 
-SECONDS = float(os.environ.get("PANLESION_FUZZ_SECONDS", "12"))
+SECONDS = float(os.environ.get("PANLESION_FUZZ_SECONDS", "6"))
 ENDLESS = {"/api/events": "a stream that ends with the connection", "/api/studies/{study_id}/propose": "waits for a worker"}
 """Not asked here, and why; each has tests of its own."""
 BATCH = 4
