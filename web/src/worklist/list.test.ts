@@ -4,7 +4,7 @@ import { FIRST, PAGE, pathOf, rowAt, sorted, told, type Shown } from "./list";
 
 const row = (id: string, more: Partial<StudyRow> = {}): StudyRow => ({
   id, study_uid: `1.2.${id}`, state: "ready", source: "upload", problem: "", patient_id: id, patient_name: `N^${id}`, birth_date: null, sex: "", accession: "",
-  description: "", study_at: null, received_at: "2026-01-01T00:00:00Z", changed_at: "2026-01-01T00:00:00Z", images: 1, suspicion: null, findings: null, priority: 0,
+  description: "", study_at: null, received_at: "2026-01-01T00:00:00Z", changed_at: "2026-01-01T00:00:00Z", images: 1, suspicion: null, findings: null, reported: null, priority: 0,
   restricted: false, stage: "", ...more,
 }); // prettier-ignore
 
