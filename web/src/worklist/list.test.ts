@@ -50,3 +50,10 @@ test("a row is found by its place in the whole list", () => {
   expect(rowAt(shown().pages, 3 * PAGE)?.id).toBe("c");
   expect(rowAt(shown().pages, PAGE)).toBeUndefined();
 });
+
+test("a name is found as it is shown, and as DICOM writes it", () => {
+  const q = (typed: string): string | null => new URLSearchParams(pathOf({ ...FIRST, q: typed }, 0).split("?")[1]).get("q");
+  expect(q("Muster, Erika")?.split(/\s+/)).toEqual(["Muster", "Erika"]);
+  expect(q("Muster^Erika")?.split(/\s+/)).toEqual(["Muster", "Erika"]);
+  expect(q(" , ")).toBeNull();
+});
