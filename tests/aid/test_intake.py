@@ -13,6 +13,7 @@ from study_made import open_room, write_study
 import panlesion.aid.store.intake as intake
 from panlesion.aid.store import files
 from panlesion.aid.store.intake import Outcome, Wanted, take_stream
+from panlesion.aid.store.recover import sweep
 from panlesion.aid.tables import Instance, Job, Reading, Rejected, Series, Study
 from panlesion.aid.vocabulary import JobKind, ReadingState, StudySource, StudyState
 from panlesion.data.publish import DiskFullError
@@ -163,7 +164,7 @@ def test_a_kill_at_any_moment_loses_nothing_that_was_told_as_taken(room, tmp_pat
             os._exit(1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
     assert [row.images for row in rows(room, Study)] == [1]
-    files.sweep(room.sessions, room.settings)
+    sweep(room.sessions, room.settings)
     assert [room.take(path).outcome for path in paths] == [Outcome.AGAIN, Outcome.TAKEN, Outcome.TAKEN]
     check_whole(room)
 
