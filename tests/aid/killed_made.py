@@ -1,9 +1,9 @@
 """Processes that die: servers and workers forked from one that has everything imported, each killed at a moment that is told.
 
 Run as a program it is the forker: a wish is a line of JSON, and so is its answer. A child dies by SIGKILL just before its n-th
-effect: a file of the data folder that is opened for writing, made, renamed or removed, a statement that writes, a commit or what
-follows one. Between two effects nothing changes that another process could see, so killing before each of them is killing at every
-moment, but for those within one write.
+effect: a file of the data folder that is opened for writing, made, renamed or removed, a statement that writes, a commit or
+what follows one. Between two effects nothing changes that another process could see, so killing before each of them is killing
+at every moment, but for those within one write.
 """
 
 import json

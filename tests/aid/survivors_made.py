@@ -31,7 +31,7 @@ from panlesion.infer.record import FINDINGS_FILE, LESIONS_FILE
 KILLS = int(os.environ.get("PANLESION_KILLS", "0"))
 """How many moments are tried of each kind, instead of the few of a usual run."""
 DYING_S = 1.0
-"""The lease of workers that are going to die, so that it lapses soon; the others have the usual one, as tests run on busy machines."""
+"""The lease of workers that are going to die, so that it lapses soon; others have the usual one, since machines may be busy."""
 _BALLS = (
     ((-8, 6, 0), 9.0),
     ((10, -10, 0), 9.0),

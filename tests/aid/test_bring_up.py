@@ -106,14 +106,14 @@ def test_a_new_folder_gets_a_database_also_after_a_kill_in_its_first_moment(tmp_
 def test_the_log_of_a_database_without_its_file_is_not_taken_for_a_new_folder(tmp_path):
     settings = Settings(data=tmp_path)
     (tmp_path / "aid.sqlite-wal").write_bytes(b"\0" * 32)
-    with pytest.raises(StoreError, match="aid.sqlite is gone"):
+    with pytest.raises(StoreError, match=r"aid\.sqlite is gone"):
         bring_up(settings)
 
 
 def test_an_empty_postgresql_is_no_database_of_a_used_folder(room):
     with running_postgres() as cluster:
         other = Settings(data=room.settings.data, database_url=cluster.database())
-        with pytest.raises(StoreError, match="is empty, but .* holds dicom/"):
+        with pytest.raises(StoreError, match=r"is empty, but .* holds dicom/"):
             create_app(other)
         fresh = Settings(data=room.settings.data / "fresh", database_url=other.database_url)
         fresh.data.mkdir()

@@ -1,10 +1,12 @@
 """Kill -9 of workers and servers: nothing that was told as done is lost, and nothing is done twice."""
 
 import random
+import socket
 from dataclasses import dataclass
 
 import pytest
 from killed_made import Forker, forking, waited
+from senders_made import Busy, Reader, sender
 from sqlalchemy import select
 from survivors_made import (
     CONTENTS,
@@ -32,7 +34,7 @@ def forker(tmp_path_factory):
 
 @dataclass(frozen=True, kw_only=True)
 class Undisturbed:
-    """A room where one study of each content was analysed, and what was found; `effects` is all that an analysis does that lasts."""
+    """A room where a study of each content was analysed, and what was found; `effects` is what lasts of one analysis."""
 
     grounds: Grounds
     truths: list[Truth]
@@ -94,5 +96,58 @@ def test_workers_killed_at_any_moment_leave_their_analyses_to_others_who_do_them
     server.end()
     for n, study in enumerate(studies):
         check_analysed_once(room, study, undisturbed.truths[n % CONTENTS])
+    check_files(room)
+    close(room)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
+def busy(undisturbed: Undisturbed, folder) -> Busy:
+    truth = undisturbed.truths[0]
+    return Busy(
+        zipped=sender(folder / "zipped", 1),
+        single=sender(folder / "single", 2),
+        stored=sender(folder / "stored", 3),
+        reader=Reader(study=undisturbed.studies[0], shape=truth.labels.shape),
+    )
+
+
+@pytest.fixture(scope="module")
+def busy_effects(forker, undisturbed, tmp_path_factory):
+    """How many effects a server has, start and end apart, while all work at once and nobody is killed."""
+    folder = tmp_path_factory.mktemp("busy")
+    grounds, port = undisturbed.grounds.copied(folder / "data"), free_port()
+    server, url = forker.server(grounds.settings(dicom_port=port))
+    before = len(server.effects())
+    work = busy(undisturbed, folder)
+    work.work(grounds, url, port)
+    effects = len(server.effects()) - before
+    assert work.reader.signed and work.stored.told == set(work.stored.paths)
+    room = grounds.room()
+    work.check(grounds, room, url)
+    server.end()
+    check_files(room)
+    close(room)
+    return effects
+
+
+@pytest.mark.parametrize("seed", range(max(3, KILLS)))
+def test_a_server_killed_at_work_keeps_what_it_told_and_takes_the_rest_when_it_comes_again(
+    forker, undisturbed, busy_effects, tmp_path, seed
+):
+    grounds, port = undisturbed.grounds.copied(tmp_path / "data"), free_port()
+    work, room = busy(undisturbed, tmp_path), grounds.room()
+    server, url = forker.server(grounds.settings(dicom_port=port))
+    server.dies_after(random.Random(seed).randrange(1, busy_effects))
+    work.work(grounds, url, port)
+    server.kill()
+    again, url = forker.server(grounds.settings(dicom_port=port))
+    work.check(grounds, room, url)
+    work.send_again(grounds, url, port)
+    work.check(grounds, room, url)
+    again.end()
     check_files(room)
     close(room)
