@@ -70,6 +70,22 @@ def waited(until: Any, words: str, within_s: float = 60.0) -> None:
         time.sleep(0.02)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Disk:
+    """A small disk that only the forker and its children have: `inside` is where for them, `outside` where for all others."""
+
+    inside: Path
+    outside: Path
+    _run: Any = field(repr=False)
+
+    def give(self, free_bytes: int) -> None:
+        """Let so much of it be free, give or take a page."""
+        used = os.statvfs(self.outside)
+        size = (used.f_blocks - used.f_bfree) * used.f_frsize + free_bytes
+        code, words = self._run("mount", "-o", f"remount,size={size}", str(self.inside))
+        assert code == 0, words
+
+
 @dataclass(kw_only=True)
 class Forker:
     """The running forker; `root` is where its files are found from outside."""
@@ -77,7 +93,7 @@ class Forker:
     process: subprocess.Popen[str]
     folder: Path
     children: list[Child] = field(default_factory=list)
-    root: str = ""
+    disk: "Disk | None" = None
 
     def ask(self, **wish: Any) -> Any:
         assert self.process.stdin is not None and self.process.stdout is not None
@@ -97,6 +113,12 @@ class Forker:
     def worker(self, settings: dict[str, Any], *kinds: str, die_at: int | None = None) -> Child:
         return self.fork("work", settings, die_at=die_at, kinds=kinds or ["analyse", "send", "pull"])
 
+    def command(self, *words: object) -> str:
+        """What `panlesion aid …` says until it ends."""
+        child = self.fork("command", {"data": "/nowhere"}, words=["aid", *map(str, words)])
+        child.gone()
+        return child.log.read_text()
+
     def server(self, settings: dict[str, Any], *, die_at: int | None = None) -> tuple[Child, str]:
         """A server and its URL; "" where it died before it had one."""
         url = self.folder / f"{len(self.children):04d}.url"
@@ -105,16 +127,33 @@ class Forker:
         return child, url.read_text() if url.exists() else ""
 
 
+def _with_disk(inside: Path) -> list[str]:
+    """A command that runs another with a disk of its own, which goes with it; empty where that is not allowed."""
+    inside.mkdir()
+    unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
+    command = [*unshare, "sh", "-c", 'mount -t tmpfs -o size=1g tmpfs "$0" && exec "$@"', str(inside)]
+    with suppress(FileNotFoundError):
+        if subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0:
+            return command
+    return []
+
+
 @contextmanager
-def forking(folder: Path, *before: str) -> Iterator[Forker]:
-    """A forker whose children are all gone afterwards; `before` is a command that runs it."""
+def forking(folder: Path) -> Iterator[Forker]:
+    """A forker, with a disk where the system lets us have one, whose children are all gone afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
+    disk = _with_disk(folder / "disk")
     with (folder / "forker.log").open("w") as log:
         process = subprocess.Popen(
-            [*before, sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+            [*disk, sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
         )
         with process:
             made = Forker(process=process, folder=folder)
+            if disk:
+                inside = (folder / "disk").resolve()
+                outside = Path(f"/proc/{process.pid}/root{inside}")
+                run = lambda *command: made.ask(what="run", command=command)  # noqa: E731
+                made.disk = Disk(inside=inside, outside=outside, _run=run)
             try:
                 yield made
             finally:
@@ -176,6 +215,10 @@ def _child(wish: dict[str, Any]) -> None:
         os.dup2(ours, standard)
     settings = Settings.model_validate(wish["settings"])
     _Deadly(str(settings.data), wish["effects"], wish["die_at"]).arm()
+    if wish["what"] == "command":
+        from panlesion.cli.main import app
+
+        app(wish["words"])
     if wish["what"] == "work":
         from panlesion.aid.jobs.__main__ import log_to_stderr, work
 

@@ -48,22 +48,22 @@ class Sender:
             assert answer.status_code == 200 and not answer.json()["rejected"], answer.text
             self.told.add(path)
 
-    def store(self, port: int) -> None:
+    def store(self, port: int) -> list[int]:
+        """The statuses told, until the association was lost."""
         entity = AE(ae_title="SCANNER")
         entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 30
         entity.add_requested_context(pydicom.dcmread(self.paths[0]).SOPClassUID)
         assoc = entity.associate("127.0.0.1", port, ae_title="PANLESION")
-        if not assoc.is_established:
-            raise httpx2.TransportError("no association")
+        statuses: list[int] = []
         for path in self.paths:
-            if not assoc.is_established:
-                break
-            told = assoc.send_c_store(path)
+            told = assoc.send_c_store(path) if assoc.is_established else {}
             if "Status" not in told:
                 break
-            assert told.Status == 0, told
-            self.told.add(path)
+            statuses.append(int(told.Status))
+            if told.Status == 0:
+                self.told.add(path)
         assoc.release()
+        return statuses
 
     def check(self, room: Room) -> None:
         """What was told as taken is there, and what is there is whole."""
@@ -96,43 +96,57 @@ class Reader:
         plane[10 : 12 + version, 10:14] = 1
         return plane
 
-    def read(self, client: httpx2.Client) -> None:
-        headers = {"If-Match": f'"{self.version}"'}
-        for _ in range(SAVES):
-            planes = self.planes(self.version + 1)
-            answer = client.put(
-                f"/api/studies/{self.study}/mask",
-                params={"first_k": 0, "last_k": 0},
-                content=gzip.compress(planes.tobytes(order="F")),
-                headers=headers,
-            )
-            assert answer.status_code == 200, answer.text
+    @property
+    def path(self) -> str:
+        return f"/api/studies/{self.study}"
+
+    @property
+    def based_on(self) -> dict[str, str]:
+        return {"If-Match": f'"{self.version}"'}
+
+    def paint(self, client: httpx2.Client) -> httpx2.Response:
+        planes = self.planes(self.version + 1)
+        answer = client.put(
+            f"{self.path}/mask",
+            params={"first_k": 0, "last_k": 0},
+            content=gzip.compress(planes.tobytes(order="F")),
+            headers=self.based_on,
+        )
+        if answer.status_code == 200:
             self.version = answer.json()["version"]
             self.masks[self.version] = planes[:, :, 0]
-            headers = {"If-Match": f'"{self.version}"'}
+        return answer
+
+    def sign(self, client: httpx2.Client) -> httpx2.Response:
+        answer = client.post(f"{self.path}/sign", json={"password": PASSWORD}, headers=self.based_on)
+        self.signed = answer.status_code == 200
+        return answer
+
+    def read(self, client: httpx2.Client) -> None:
+        for _ in range(SAVES):
+            answer = self.paint(client)
+            assert answer.status_code == 200, answer.text
         self.decide_and_sign(client)
 
     def decide_and_sign(self, client: httpx2.Client) -> None:
         """From whatever version is there; nothing where it is signed."""
-        present = client.get(f"/api/studies/{self.study}/reading").json()
+        if self.decide(client):
+            answer = self.sign(client)
+            assert answer.status_code == 200, answer.text
+
+    def decide(self, client: httpx2.Client) -> bool:
+        """Accept what is not decided; False where the reading is signed."""
+        present = client.get(f"{self.path}/reading").json()
         self.version = present["version"]
         if present["state"] == ReadingState.SIGNED:
-            return
+            return False
         undecided = [one["number"] for one in present["findings"] if one["decision"] == "open"]
         if undecided:
             changes = [{"op": "decide", "number": number, "decision": "accepted"} for number in undecided]
-            answer = client.patch(
-                f"/api/studies/{self.study}/reading",
-                json={"changes": changes},
-                headers={"If-Match": f'"{self.version}"'},
-            )
+            answer = client.patch(f"{self.path}/reading", json={"changes": changes}, headers=self.based_on)
             assert answer.status_code == 200, answer.text
             self.version = answer.json()["version"]
-        answer = client.post(
-            f"/api/studies/{self.study}/sign", json={"password": PASSWORD}, headers={"If-Match": f'"{self.version}"'}
-        )
-        assert answer.status_code == 200, answer.text
-        self.signed = True
+        return True
 
     def check(self, room: Room, client: httpx2.Client) -> None:
         """Every version that was told is there with its mask; the reading is signed wholly or a draft."""
@@ -146,7 +160,7 @@ class Reader:
         assert not self.signed or reading.state is ReadingState.SIGNED
         if reading.state is ReadingState.SIGNED:
             for what in ("report.pdf", "seg.dcm", "sr.dcm", "fhir"):
-                answer = client.get(f"/api/studies/{self.study}/{what}")
+                answer = client.get(f"{self.path}/{what}")
                 assert answer.status_code == 200 and answer.content, (what, answer.text)
 
 

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import os
 import shutil
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,11 @@ def put_study(room: Room, folder: Path, content: int, *, settled: bool = True) -
     if settled:
         waited(lambda: settle(room.sessions, room.settings), "the study is not whole")
     return taken.study_id
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
 
 
 def close(room: Room) -> None:

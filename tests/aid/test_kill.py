@@ -1,8 +1,8 @@
 """Kill -9 of workers and servers: nothing that was told as done is lost, and nothing is done twice."""
 
 import random
-import socket
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
 
 import pytest
 from killed_made import Forker, forking, waited
@@ -17,6 +17,7 @@ from survivors_made import (
     check_analysed_once,
     check_files,
     close,
+    free_port,
     make_grounds,
     put_study,
     truth_of,
@@ -100,11 +101,6 @@ def test_workers_killed_at_any_moment_leave_their_analyses_to_others_who_do_them
     close(room)
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
-
-
 def busy(undisturbed: Undisturbed, folder) -> Busy:
     truth = undisturbed.truths[0]
     return Busy(
@@ -151,3 +147,73 @@ def test_a_server_killed_at_work_keeps_what_it_told_and_takes_the_rest_when_it_c
     again.end()
     check_files(room)
     close(room)
+
+
+OUT_OF_RESOURCES, MB = 0xA700, 1 << 20
+
+
+def test_a_full_disk_is_told_by_all_harms_nothing_and_is_forgotten_when_there_is_room(forker, undisturbed, tmp_path):
+    disk = forker.disk
+    if disk is None:
+        pytest.skip("nobody may have a disk of his own here (unshare --mount)")
+    before = undisturbed.grounds.copied(tmp_path / "before")
+    room = before.room()
+    waiting = put_study(room, tmp_path / "waiting", 4)
+    close(room)
+    shutil.rmtree(before.data / "cache")
+    shutil.copytree(before.data, disk.outside / "data")
+    (disk.outside / "data" / "cache").symlink_to(undisturbed.grounds.data / "cache")
+    grounds, port = replace(before, data=disk.inside / "data"), free_port()
+    images, work = sender(tmp_path / "images", 5), busy(undisturbed, tmp_path)
+    reader = work.reader
+    server, url = forker.server(grounds.settings(dicom_port=port, max_attempts=1))
+    with grounds.client(url) as client:
+        file = {"files": ("image.dcm", images.paths[0].read_bytes())}
+
+        def refuses_images(words: str) -> None:
+            answer = client.post("/api/studies", files=file)
+            assert answer.status_code == 507 and words in answer.json()["detail"], answer.text
+            assert str(disk.inside) not in answer.text
+            assert images.store(port) == [OUT_OF_RESOURCES] * len(images.paths)
+
+        disk.give(300 * MB)  # images are refused before readings are
+        refuses_images("are free")
+        assert reader.paint(client).status_code == 200
+        assert reader.decide(client)
+
+        disk.give(0)
+        refuses_images("are free")
+        for refused in (reader.paint(client), reader.sign(client)):
+            assert refused.status_code == 507 and "full" in refused.json()["detail"], refused.text
+        assert client.get(f"{reader.path}/reading").json()["version"] == reader.version
+        assert "No space left" in forker.command("backup", disk.inside / "backup.zip", "--data", grounds.data)
+        worker = forker.worker(grounds.settings(max_attempts=1))
+        waited(lambda: "full" in worker.log.read_text() or state_of(client, waiting) == "failed", "the worker says nothing")
+        assert state_of(client, waiting) in {"queued", "running", "failed"}
+        assert not list((disk.outside).glob("**/*.part*")) and not (disk.outside / "backup.zip").exists()
+        assert not list((disk.outside / "data" / "results" / str(waiting)).glob("*"))
+
+        disk.give(700 * MB)
+        assert reader.paint(client).status_code == 200
+        assert reader.sign(client).status_code == 200
+        assert client.post("/api/studies", files=file).status_code == 200
+        assert images.store(port) == [0] * len(images.paths)
+        waited(lambda: state_of(client, waiting) in {"failed", "ready"}, "the waiting study waits on")
+        if state_of(client, waiting) == "failed":
+            assert client.post(f"/api/studies/{waiting}/analyse").status_code in {200, 202}
+        waited(lambda: state_of(client, waiting) == "ready", "the waiting study is not analysed")
+        assert "files" in forker.command("backup", disk.inside / "backup.zip", "--data", grounds.data)
+    worker.end()
+    server.end()
+    shutil.copytree(disk.outside / "data", tmp_path / "after")
+    after = replace(before, data=tmp_path / "after").room()
+    assert truth_of(after, waiting) == undisturbed.truths[4]
+    images.check(after)
+    check_files(after)
+    close(after)
+
+
+def state_of(client, study) -> str:
+    """As the worklist tells it, which anyone may look at without a line in the log."""
+    rows = client.get("/api/studies", params={"limit": 100}).json()["items"]
+    return next(row["state"] for row in rows if row["id"] == str(study))

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from panlesion.aid.audit import record
-from panlesion.aid.db import Sessions
+from panlesion.aid.db import Sessions, is_full
 from panlesion.aid.settings import Settings
 from panlesion.aid.store.check import RefusedError, Told, check, clean
 from panlesion.aid.store.files import (
@@ -221,7 +221,7 @@ def _written_down(sessions: Sessions, settings: Settings, landed: _Landed, sourc
         # a commit whose answer was lost may have been one: without a row the file is taken in later
         if not written:
             _take_back(target)
-        if "full" in str(error.orig):
+        if is_full(error):
             raise DiskFullError(
                 f"{landed.name}: the database cannot be written: {error.orig}. Free some space, then send again"
             ) from error
