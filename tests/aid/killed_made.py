@@ -196,7 +196,7 @@ class _Deadly:
         from sqlalchemy.orm import Session
 
         def statement(_c: Any, _cursor: Any, words: str, *_: Any) -> None:
-            if words.startswith(("INSERT", "UPDATE", "DELETE")):
+            if words.lstrip().startswith(("INSERT", "UPDATE", "DELETE", "CREATE")):
                 self.effect(" ".join(words.split()[:3]))
 
         event.listen(Engine, "before_cursor_execute", statement)

@@ -2,12 +2,14 @@
 
 import random
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
+import httpx2
 import pytest
 from killed_made import Forker, forking, waited
 from senders_made import Busy, Reader, sender
-from sqlalchemy import select
+from sqlalchemy import func, select
 from survivors_made import (
     CONTENTS,
     DYING_S,
@@ -23,8 +25,11 @@ from survivors_made import (
     truth_of,
 )
 
-from panlesion.aid.tables import Job
-from panlesion.aid.vocabulary import JobState
+from panlesion.aid.tables import AuditEntry, Job, User
+from panlesion.aid.vocabulary import Action, JobState
+
+# pynetdicom leaves the socket of a peer that is gone to the garbage collector
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +152,67 @@ def test_a_server_killed_at_work_keeps_what_it_told_and_takes_the_rest_when_it_c
     again.end()
     check_files(room)
     close(room)
+
+
+def test_a_first_start_that_is_killed_at_any_moment_is_made_up_for_by_the_next(forker, tmp_path):
+    def settings(name):
+        return {"data": tmp_path / name, "workers": 0, "port": 0}
+
+    server, url = forker.server(settings("undisturbed"))
+    server.end()
+    effects = len(server.effects())
+    assert url and effects > 30
+    for at in random.Random(5).sample(range(1, effects + 1), min(effects, KILLS or 4)):
+        forker.server(settings(str(at)), die_at=at)[0].gone()
+        again, url = forker.server(settings(str(at)))
+        assert url, again.log.read_text()
+        again.end()
+        room = Grounds(data=tmp_path / str(at), cookie="", csrf="").room()
+        with room.sessions() as session:
+            assert [user.name for user in session.scalars(select(User))] == ["admin"]
+        check_files(room)
+        close(room)
+
+
+def test_a_signature_is_whole_or_not_at_all_at_whatever_moment_the_server_dies(forker, undisturbed, tmp_path):
+    def signs(folder, *, die_after=None):
+        grounds = undisturbed.grounds.copied(folder)
+        reader = busy(undisturbed, folder).reader
+        server, url = forker.server(grounds.settings())
+        with grounds.client(url) as client:
+            reader.decide(client)
+            before = len(server.effects())
+            if die_after is not None:
+                server.dies_after(die_after)
+            with suppress(httpx2.TransportError):
+                reader.sign(client)
+        effects = server.effects()[before:]
+        server.kill()
+        return grounds, reader, effects
+
+    _, reader, effects = signs(tmp_path / "undisturbed")
+    assert reader.signed
+    named = next(
+        n for n, what in enumerate(effects) if what.startswith("os.rename") and "/signed/" in what and ".partial" not in what
+    )
+    commit = len(effects) - effects[::-1].index("commit")
+    moments = [named + 1, named + 2, commit, commit + 1]
+    moments = range(1, len(effects) + 1) if len(effects) <= KILLS else moments
+    for at in moments:
+        grounds, reader, _ = signs(tmp_path / str(at), die_after=at)
+        server, url = forker.server(grounds.settings())
+        room = grounds.room()
+        with grounds.client(url) as client:
+            reader.check(room, client)
+            assert not reader.signed or at > commit
+            reader.decide_and_sign(client)
+            reader.check(room, client)
+            assert reader.sign(client).status_code == 409
+        server.end()
+        with room.sessions() as session:
+            assert session.scalar(select(func.count()).where(AuditEntry.action == Action.SIGN)) == 1
+        check_files(room)
+        close(room)
 
 
 OUT_OF_RESOURCES, MB = 0xA700, 1 << 20
