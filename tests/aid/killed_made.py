@@ -2,8 +2,8 @@
 
 Run as a program it is the forker: a wish is a line of JSON, and so is its answer. A child dies by SIGKILL just before its n-th
 effect: a file of the data folder that is opened for writing, made, renamed or removed, a statement that writes, a commit or
-what follows one. Between two effects nothing changes that another process could see, so killing before each of them is killing
-at every moment, but for those within one write.
+what follows one, a connection to elsewhere. Between two effects nothing changes that another process could see, so killing
+before each of them is killing at every moment, but for those within one write.
 """
 
 import json
@@ -185,6 +185,8 @@ class _Deadly:
             path, _, flags = told
             if isinstance(path, str | os.PathLike) and flags & _WRITING and str(path).startswith(self.data):
                 self.effect(f"open {path}")
+        elif event == "socket.connect":
+            self.effect("connect")
         elif event in _MADE:
             path = told[1] if event in {"os.rename", "os.link"} else told[0]
             # removals by descriptor, as rmtree does them, name no folder

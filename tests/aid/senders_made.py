@@ -3,6 +3,7 @@
 import gzip
 import io
 import zipfile
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from uuid import UUID
 import httpx2
 import numpy as np
 import pydicom
-from pynetdicom import AE
+from pynetdicom import AE, AllStoragePresentationContexts, evt
 from server_made import PASSWORD
 from sqlalchemy import select
 from study_made import Room, write_study
@@ -23,7 +24,7 @@ from panlesion.aid.store.files import content_sha256
 from panlesion.aid.tables import Instance, Reading, Version
 from panlesion.aid.vocabulary import ReadingState
 
-SAVES = 3
+SAVES = 2
 
 
 @dataclass(kw_only=True)
@@ -202,3 +203,22 @@ class Busy:
             self.reader.decide_and_sign(client)
         for one in (self.zipped, self.single, self.stored):
             assert one.told == set(one.paths)
+
+
+class Pacs:
+    """A PACS that keeps what it is sent by UID, and counts how often each came."""
+
+    def __enter__(self):
+        self.came: Counter[str] = Counter()
+        entity = AE(ae_title="PACS")
+        entity.supported_contexts = AllStoragePresentationContexts
+        self.server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)])
+        self.port = self.server.server_address[1]
+        return self
+
+    def _store(self, event):
+        self.came[event.request.AffectedSOPInstanceUID] += 1
+        return 0x0000
+
+    def __exit__(self, *_):
+        self.server.shutdown()

@@ -8,6 +8,8 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, generate_uid
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 from study_made import open_room, write_study
 
 import panlesion.aid.store.intake as intake
@@ -167,6 +169,21 @@ def test_a_kill_at_any_moment_loses_nothing_that_was_told_as_taken(room, tmp_pat
     sweep(room.sessions, room.settings)
     assert [room.take(path).outcome for path in paths] == [Outcome.AGAIN, Outcome.TAKEN, Outcome.TAKEN]
     check_whole(room)
+
+
+def test_a_commit_whose_answer_was_lost_is_not_taken_back(room, tmp_path):
+    path, lost = write_study(tmp_path / "ct", slices=1)[0], [True]
+
+    def lose(_session):
+        if lost:
+            lost.clear()
+            raise OperationalError("COMMIT", {}, Exception("server closed the connection unexpectedly"))
+
+    event.listen(room.sessions, "after_commit", lose)
+    with pytest.raises(OperationalError):
+        room.take(path)
+    check_whole(room)
+    assert len(room.files()) == 1 and room.take(path).outcome is Outcome.AGAIN
 
 
 def test_an_image_whose_file_is_gone_comes_back_with_a_resend(room, tmp_path):
