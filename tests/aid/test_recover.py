@@ -94,10 +94,11 @@ def test_files_on_their_way_in_go_at_a_start_unless_somebody_writes_them(room):
     incoming.mkdir()
     (incoming / "dead.part").write_bytes(b"half")
     (incoming / "folder").mkdir()
+    (room.settings.data / "outgoing" / "export-1").mkdir(parents=True)
     with landing(room.settings, name="a worker's") as alive:
         alive.write(b"half of what a worker pulls")
         sweep(room.sessions, room.settings)
-        assert list(incoming.iterdir()) == [alive.path]
+        assert list(incoming.iterdir()) == [alive.path] and not (room.settings.data / "outgoing").exists()
         alive.finish()
         sweep(room.sessions, room.settings)
         assert alive.path.read_bytes() == b"half of what a worker pulls"

@@ -28,6 +28,7 @@ def sweep(sessions: Sessions, settings: Settings) -> None:
     whole ones get a place: it is taken in. What a deletion left is deleted.
     """
     _empty(settings.data / "incoming")
+    shutil.rmtree(settings.data / "outgoing", ignore_errors=True)  # archives for requests that nobody waits for any more
     if not belongs(sessions, settings.data):
         _log.error(
             "nothing is tidied: the database lacks lines of the audit log that were there; see `panlesion aid audit verify`"
