@@ -3,6 +3,7 @@
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -26,17 +28,30 @@ def _program(name: str) -> str:
     return found
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Cluster:
     """A running server; each `database()` is new and empty."""
 
     port: int
+    command: list[str]
+    how: dict[str, Any]
+    server: subprocess.Popen[bytes]
 
     def database(self) -> str:
         name = f"aid_{uuid4().hex[:12]}"
         with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{name}"')
         return f"postgresql+psycopg://aid@127.0.0.1:{self.port}/{name}"
+
+    def crash(self) -> None:
+        """As `pg_ctl stop -m immediate`: nobody is asked, nothing is put in order."""
+        self.server.send_signal(signal.SIGQUIT)
+        self.server.wait(timeout=30)
+
+    def start(self) -> None:
+        """After a crash; it recovers from its log."""
+        self.server = subprocess.Popen(self.command, **self.how)
+        _wait(self.server, self.port)
 
     def _dsn(self, name: str) -> str:
         return f"postgresql://aid@127.0.0.1:{self.port}/{name}"
@@ -60,13 +75,14 @@ def running_postgres() -> Iterator[Cluster]:
         log = Path(folder, "log").open("wb")  # noqa: SIM115 - it is the server's, until it ends
         with log:
             run = [postgres, "-D", str(data), *(part for option in options for part in ("-c", option))]
-            server = subprocess.Popen(run, stdout=log, stderr=log, cwd=folder, env=os.environ | {"LC_ALL": "C"}, **other)
+            how = {"stdout": log, "stderr": log, "cwd": folder, "env": os.environ | {"LC_ALL": "C"}, **other}
+            cluster = Cluster(port=port, command=run, how=how, server=subprocess.Popen(run, **how))
             try:
-                _wait(server, port)
-                yield Cluster(port=port)
+                _wait(cluster.server, port)
+                yield cluster
             finally:
-                server.send_signal(2)  # SIGINT: fast shutdown
-                server.wait(timeout=30)
+                cluster.server.send_signal(signal.SIGINT)  # fast shutdown
+                cluster.server.wait(timeout=30)
 
 
 def _wait(server: subprocess.Popen, port: int) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dicom_made import complete
 from dicom_making import SLICES, ct_slice
@@ -40,9 +41,9 @@ def open_room(folder: Path, **settings: object) -> Room:
     return Room(settings=told, sessions=open_sessions(open_engine(told.database)))
 
 
-def study_slice(index: int, *, study: str, series: str, change: Change | None = None) -> FileDataset:
+def study_slice(index: int, *, study: str, series: str, change: Change | None = None, hu: Any = None) -> FileDataset:
     """One CT image of a complete patient and study."""
-    ds = ct_slice(index, series)
+    ds = ct_slice(index, series, hu)
     complete(ds)
     ds.StudyInstanceUID, ds.SeriesNumber = study, 2
     if change is not None:

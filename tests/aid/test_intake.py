@@ -8,11 +8,14 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, generate_uid
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 from study_made import open_room, write_study
 
 import panlesion.aid.store.intake as intake
 from panlesion.aid.store import files
 from panlesion.aid.store.intake import Outcome, Wanted, take_stream
+from panlesion.aid.store.recover import sweep
 from panlesion.aid.tables import Instance, Job, Reading, Rejected, Series, Study
 from panlesion.aid.vocabulary import JobKind, ReadingState, StudySource, StudyState
 from panlesion.data.publish import DiskFullError
@@ -163,9 +166,24 @@ def test_a_kill_at_any_moment_loses_nothing_that_was_told_as_taken(room, tmp_pat
             os._exit(1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
     assert [row.images for row in rows(room, Study)] == [1]
-    files.sweep(room.sessions, room.settings)
+    sweep(room.sessions, room.settings)
     assert [room.take(path).outcome for path in paths] == [Outcome.AGAIN, Outcome.TAKEN, Outcome.TAKEN]
     check_whole(room)
+
+
+def test_a_commit_whose_answer_was_lost_is_not_taken_back(room, tmp_path):
+    path, lost = write_study(tmp_path / "ct", slices=1)[0], [True]
+
+    def lose(_session):
+        if lost:
+            lost.clear()
+            raise OperationalError("COMMIT", {}, Exception("server closed the connection unexpectedly"))
+
+    event.listen(room.sessions, "after_commit", lose)
+    with pytest.raises(OperationalError):
+        room.take(path)
+    check_whole(room)
+    assert len(room.files()) == 1 and room.take(path).outcome is Outcome.AGAIN
 
 
 def test_an_image_whose_file_is_gone_comes_back_with_a_resend(room, tmp_path):

@@ -2,7 +2,10 @@ import gzip
 
 import numpy as np
 import pytest
+from dicom_making import body
 from reading_made import Read, made_findings, read_study, row
+from server_made import PASSWORD
+from study_made import study_slice
 
 from panlesion.aid.tables import AuditEntry, Study
 from panlesion.aid.vocabulary import Action, Role, StudyState
@@ -188,3 +191,16 @@ def test_an_outline_of_a_reader_is_measured_on_the_ct(read):
     assert one["values"]["mean_hu"] == pytest.approx(hu.mean()) and one["values"]["max_hu"] == hu.max()
     wrong = {"kind": "length", "points_xyz": [[0, 0, 0], [0, 0, 1e9]]}
     assert read.change({"op": "measure", "measurement": wrong}).status_code == 422
+
+
+def test_a_late_image_does_not_keep_a_reading_from_being_signed():
+    read = read_study()
+    series = next((read.served.settings.data / "dicom" / str(read.study_id)).iterdir())
+    study_slice(7, study="1.2.3", series=read.ct.series_uid, hu=body()[0]).save_as(
+        series / "late.dcm", enforce_file_format=True
+    )
+    assert read.change(*[{"op": "decide", "number": n, "decision": "accepted"} for n in (1, 2, 3)]).status_code == 200
+    version = read.get()["version"]
+    signed = read.client().post(f"{read.path}/sign", json={"password": PASSWORD}, headers={"If-Match": f'"{version}"'})
+    assert signed.status_code == 200, signed.text
+    assert read.client().get(f"{read.path}/export.zip", params={"deidentify": True}).status_code == 200

@@ -3,8 +3,11 @@ import json
 import numpy as np
 import pytest
 from dicom_made import read_series
+from dicom_making import SLICES, body
+from study_made import study_slice
 
 from panlesion.aid.reads.scan import CT_FILE, GRID_FILE, grid_of, keep_scan, open_scan
+from panlesion.ct.dicom import read_dicom
 from panlesion.ct.read import read_ct_with_source
 from panlesion.errors import ReadError
 
@@ -52,6 +55,15 @@ def test_images_that_are_no_longer_those_that_were_analysed_are_not_taken_for_th
     next(images.iterdir()).unlink()
     with pytest.raises(ReadError):
         open_scan(folder, images, "1.2.3")
+
+
+def test_an_image_that_came_later_is_no_part_of_what_is_read(kept):
+    images, folder, ct, source = kept
+    (folder / CT_FILE).unlink()
+    late = study_slice(SLICES, study="1.2.3", series=source.series_uid, hu=body()[0])
+    late.save_as(images / "late", enforce_file_format=True)
+    assert read_dicom(images).volume.grid.shape[2] == SLICES + 1
+    assert (open_scan(folder, images, source.series_uid).hu == ct.hu).all()
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"shape": [1, 2]}', None])

@@ -8,7 +8,8 @@ import pytest
 from dicom_made import check_with_dcentvfy, check_with_dciodvfy, laid_over
 from report_made import document, finding, read_study, sign
 from server_made import serve
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
+from sqlalchemy.exc import OperationalError
 
 from panlesion.aid.reads import sign as signing
 from panlesion.aid.reads.masks import read_mask
@@ -126,6 +127,28 @@ def test_a_change_while_signing_wins_and_nothing_half_signed_is_left(tmp_path, m
     answer = sign(served.client(Role.READER), made)
     assert answer.status_code == 412 and answer.json()["detail"]["version"] == 8
     assert_draft(served, made)
+
+
+def test_a_signature_whose_commit_was_not_answered_keeps_what_it_signed(tmp_path, monkeypatch):
+    served = serve(tmp_path)
+    made = read_study(served)
+    freeze, lost = signing._freeze, []
+
+    def lose(_session):
+        if lost:
+            lost.clear()
+            raise OperationalError("COMMIT", {}, Exception("server closed the connection unexpectedly"))
+
+    def frozen(*told):
+        freeze(*told)
+        lost.append(True)
+
+    monkeypatch.setattr(signing, "_freeze", frozen)
+    client = served.client(Role.READER)
+    event.listen(served.app.state.sessions, "after_commit", lose)
+    assert sign(client, made).status_code == 503
+    assert sign(client, made).status_code == 409
+    assert client.get(f"/api/studies/{made.study.id}/report.pdf").content.startswith(b"%PDF")
 
 
 def test_images_that_are_gone_are_told_and_nothing_is_signed(tmp_path):

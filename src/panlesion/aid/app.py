@@ -8,7 +8,8 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from panlesion import __version__
-from panlesion.aid.db import migrate, open_engine, open_sessions
+from panlesion.aid.bring_up import bring_up
+from panlesion.aid.db import open_engine, open_sessions
 from panlesion.aid.events import Feed
 from panlesion.aid.guard.bodies import Bodies
 from panlesion.aid.guard.foreign_viewers import ForeignViewers
@@ -35,7 +36,7 @@ def create_app(settings: Settings, *, page: Path | None = None) -> FastAPI:
         page: Folder of the built page; the installed one's if not told.
     """
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    migrate(settings.database)
+    bring_up(settings, look_through=True)
     engine = open_engine(settings.database)
 
     @asynccontextmanager

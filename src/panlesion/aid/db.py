@@ -8,6 +8,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, create_engine, event, func, select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from panlesion.aid.audit_head import keep_head
@@ -35,6 +36,12 @@ def take_turn(session: Session, turn: Turn) -> None:
         session.execute(select(func.pg_advisory_xact_lock(turn.value)))
     elif not connection.connection.dbapi_connection.in_transaction:  # type: ignore[union-attr]
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def is_full(error: OperationalError) -> bool:
+    """Whether a database could not write for want of room, by the words of SQLite's and PostgreSQL's own errors."""
+    words = str(error.orig)
+    return "disk is full" in words or "No space left" in words
 
 
 def open_engine(url: str) -> Engine:

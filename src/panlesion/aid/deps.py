@@ -1,6 +1,7 @@
 """What routes ask for: the settings, a database session, who is asking, and the study they may see."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
@@ -8,6 +9,7 @@ from uuid import UUID
 
 from fastapi import Depends, HTTPException, Request, status
 from sqlalchemy import ColumnElement, exists, or_, select, true, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from panlesion.aid.db import Sessions
@@ -82,7 +84,7 @@ def login_of(request: Request, session: SessionDep, sessions: SessionsDep, setti
     at = now()
     if (at - login.seen_at).total_seconds() > SEEN_EVERY_S:
         # in a transaction of its own: a route that waits for a worker must not keep SQLite's one write lock meanwhile
-        with sessions.begin() as own:
+        with suppress(OperationalError), sessions.begin() as own:  # on a full disk one can still read
             own.execute(update(Login).where(Login.token_sha256 == login.token_sha256).values(seen_at=at))
     return login
 

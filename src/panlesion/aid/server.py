@@ -17,7 +17,7 @@ from panlesion.aid.app import create_app
 from panlesion.aid.db import Sessions
 from panlesion.aid.jobs.supervise import Supervisor
 from panlesion.aid.settings import Settings
-from panlesion.aid.store.files import sweep
+from panlesion.aid.store.recover import sweep
 from panlesion.errors import StoreError
 
 LOCK = ".server.lock"

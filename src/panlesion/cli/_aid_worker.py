@@ -65,12 +65,13 @@ def demo(
     Example: `panlesion aid demo --data room && panlesion aid serve --data room`
     """
     from panlesion.aid.accounts.users import DEMO_READER, make_demo_reader
-    from panlesion.aid.db import migrate, open_engine, open_sessions
+    from panlesion.aid.bring_up import bring_up
+    from panlesion.aid.db import open_engine, open_sessions
     from panlesion.aid.demo.studies import add_demo
 
     settings = settings_of({"data": data} | ({"database_url": database_url} if database_url else {}))
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    migrate(settings.database)
+    bring_up(settings)
     sessions = open_sessions(open_engine(settings.database), data)
     with bar("demo") as watch:
         new = add_demo(sessions, settings, count, watch)

@@ -172,11 +172,12 @@ def _settings(data: Path, database_url: str) -> "Settings":
 
 def _sessions(data: Path, database_url: str) -> "Sessions":
     """Sessions of a server that has been started before."""
-    from panlesion.aid.db import migrate, open_engine, open_sessions
+    from panlesion.aid.bring_up import bring_up
+    from panlesion.aid.db import open_engine, open_sessions
     from panlesion.errors import StoreError
 
     settings = _settings(data, database_url)
     if not data.is_dir() or (not settings.database_url and not (data / "aid.sqlite").is_file()):
         raise StoreError(f"{data}: there is no aid.sqlite; name the --data folder of a server that was started once")
-    migrate(settings.database)
+    bring_up(settings)
     return open_sessions(open_engine(settings.database), settings.data)

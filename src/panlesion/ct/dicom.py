@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,12 +125,13 @@ class _Series:
             raise error(f"{name}: series {self.uid} has {found}; give the {kind} series itself")
 
 
-def read_dicom(path: Path | str, *, series: str | None = None) -> DicomCT:
+def read_dicom(path: Path | str, *, series: str | None = None, among: Collection[str] | None = None) -> DicomCT:
     """Read one CT series of a file, folder or zip; its array axes are described in `dicom_geometry`.
 
     Args:
         path: A DICOM file, a folder (searched with its subfolders) or a zip.
         series: SeriesInstanceUID or SeriesNumber; needed where there is more than one CT series.
+        among: SOP instance UIDs; others are passed over, as images that came after a CT had been read. All if not told.
 
     Raises:
         ReadError: Nothing readable, several series and none chosen, damaged files.
@@ -139,7 +140,7 @@ def read_dicom(path: Path | str, *, series: str | None = None) -> DicomCT:
     """
     path = Path(path)
     with dicom_sources(path) as sources:
-        chosen, stack = _chosen(sources, series, path, Modality.CT)
+        chosen, stack = _chosen(sources, series, path, Modality.CT, among)
         hu = decode_hu(stack, chosen.headers)
     return DicomCT(volume=Volume(hu=hu, grid=stack.grid), series_uid=chosen.uid, slices=_references(chosen, stack))
 
@@ -159,8 +160,13 @@ def read_dicom_mr(path: Path | str, *, series: str | None = None) -> DicomMR:
     return DicomMR(brightness=brightness, grid=stack.grid, series_uid=chosen.uid, slices=_references(chosen, stack))
 
 
-def _chosen(sources: Sequence[Source], series: str | None, path: Path, wanted: Modality) -> tuple[_Series, Stack]:
-    chosen = _choose(_grouped(sources), series, path, wanted)
+def _chosen(
+    sources: Sequence[Source], series: str | None, path: Path, wanted: Modality, among: Collection[str] | None = None
+) -> tuple[_Series, Stack]:
+    found = _grouped(sources, among)
+    if among is not None and not found:
+        raise ReadError(f"{path}: its images are no longer those that are wanted; put back the ones that were read")
+    chosen = _choose(found, series, path, wanted)
     if chosen.localizers:
         _log.warning("%s: left out %d localizer(s) of series %s", path, len(chosen.localizers), chosen.uid)
     return chosen, chosen.stack(wanted)
@@ -181,12 +187,13 @@ def list_dicom(path: Path | str) -> list[SeriesInfo]:
         return [_info(series) for series in _grouped(sources)]
 
 
-def _grouped(sources: Sequence[Source]) -> list[_Series]:
+def _grouped(sources: Sequence[Source], among: Collection[str] | None = None) -> list[_Series]:
     # A report may carry the UID of the series it is about, and scanners put raw data beside their images.
     groups: dict[tuple[str, str, bool], list[FileHeader]] = defaultdict(list)
     for source in sources:
         header = read_header(source)
-        groups[header.series_uid, header.modality, bool(header.planes)].append(header)
+        if among is None or header.sop_instance in among:
+            groups[header.series_uid, header.modality, bool(header.planes)].append(header)
     series = [_Series(uid=uid, headers=tuple(headers)) for (uid, _, _), headers in groups.items()]
     return sorted(series, key=lambda s: (s.headers[0].series_number is None, s.headers[0].series_number or 0, s.uid))
 

@@ -1,6 +1,7 @@
 """Any CT in: a NIfTI file, a DICOM file, folder or zip → `Volume`, refused unless its values can be HU."""
 
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 
 from panlesion.ct.dicom import DicomCT, SeriesInfo, list_dicom, read_dicom
@@ -29,8 +30,10 @@ def read_ct(path: Path | str, *, series: str | None = None) -> Volume:
     return read_ct_with_source(path, series=series)[0]
 
 
-def read_ct_with_source(path: Path | str, *, series: str | None = None) -> tuple[Volume, DicomCT | None]:
-    """As `read_ct`, and which DICOM images the planes came from; None for NIfTI.
+def read_ct_with_source(
+    path: Path | str, *, series: str | None = None, among: Collection[str] | None = None
+) -> tuple[Volume, DicomCT | None]:
+    """As `read_ct`, and which DICOM images the planes came from; None for NIfTI. `among` is that of `read_dicom`.
 
     Raises:
         ReadError, ValueError: As `read_ct`.
@@ -41,7 +44,7 @@ def read_ct_with_source(path: Path | str, *, series: str | None = None) -> tuple
             raise ValueError(f"series is {series!r}; a NIfTI file has no series")
         volume = read_volume(path)
     else:
-        source = read_dicom(path, series=series)
+        source = read_dicom(path, series=series, among=among)
         volume = source.volume
     hu = without_padding(volume.hu)
     check_hounsfield(hu, str(path))

@@ -1,5 +1,6 @@
 """What nobody foresaw: an answer with a number, and a log entry of the same number without any value."""
 
+import errno
 import logging
 import traceback
 from secrets import token_hex
@@ -7,7 +8,9 @@ from secrets import token_hex
 from sqlalchemy.exc import OperationalError, TimeoutError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from panlesion.aid.db import is_full
 from panlesion.aid.guard.answer import refuse
+from panlesion.aid.guard.words import FULL
 
 _log = logging.getLogger(__name__)
 
@@ -37,11 +40,20 @@ class Incidents:
             if begun or scope["type"] != "http":
                 # the connection has to break, so that a half answer is not taken for a whole one
                 raise RuntimeError(f"incident {number} in the middle of an answer") from None
+            if _no_room(error):
+                await refuse(send, 507, f"{FULL} (incident {number})")
+                return
             if isinstance(error, OperationalError | TimeoutError):
                 words = f"the database is busy, full or gone, and nothing was changed; try again (incident {number})"
                 await refuse(send, 503, words, {"Retry-After": "5"})
                 return
             await refuse(send, 500, f"something went wrong in the server; its log tells more under incident {number}")
+
+
+def _no_room(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return isinstance(error, OperationalError) and is_full(error)
 
 
 def where_of(error: BaseException) -> str:

@@ -10,6 +10,8 @@ from panlesion.aid.deps import settings_of
 from panlesion.data.publish import DiskFullError
 from panlesion.errors import PanlesionError
 
+FULL = "the server's disk is full, and nothing was changed; tell whoever keeps it"
+
 
 def speak_plainly(app: FastAPI) -> None:
     """Give the app its words for bad input and for errors of ours."""
@@ -25,8 +27,9 @@ def without_paths(words: str, data: Path) -> str:
 
 
 def _ours(request: Request, error: Exception) -> JSONResponse:
-    status = 507 if isinstance(error, DiskFullError) else 422
-    return JSONResponse({"detail": without_paths(str(error), settings_of(request).data)}, status)
+    if isinstance(error, DiskFullError):
+        return JSONResponse({"detail": FULL}, 507)
+    return JSONResponse({"detail": without_paths(str(error), settings_of(request).data)}, 422)
 
 
 def _invalid(_request: Request, error: Exception) -> JSONResponse:

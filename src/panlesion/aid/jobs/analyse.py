@@ -15,6 +15,7 @@ from panlesion.aid.reads.begin import begin_reading
 from panlesion.aid.reads.delivery import queue_preliminary
 from panlesion.aid.reads.scan import keep_scan, series_folder
 from panlesion.aid.settings import Settings
+from panlesion.aid.store.recover import adopt_unnamed
 from panlesion.aid.tables import Job, Reading, Study, now
 from panlesion.aid.vocabulary import Action, ReadingState, StudyState
 from panlesion.data.publish import publishing
@@ -49,6 +50,7 @@ def run_analyse(sessions: Sessions, settings: Settings, job: Job, progress: Prog
         study = session.get_one(Study, job.study_id)
         folder = series_folder(session, settings, study)
     sweep_results(sessions, settings, study.id)
+    adopt_unnamed(sessions, settings, study.id)
     progress(0.0, "reading the images")
     model, engine, told = loaded(settings.checkpoint, settings.data / "cache" / "engines")
     done = predict_ct(

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from panlesion.aid.bring_up import belongs
 from panlesion.aid.db import Sessions
 from panlesion.aid.settings import Settings
 from panlesion.aid.tables import Job, Reading
@@ -19,7 +20,17 @@ def attempt_folder(settings: Settings, job: Job) -> Path:
 
 
 def sweep_results(sessions: Sessions, settings: Settings, study_id: UUID | None = None) -> list[Path]:
-    """Remove the results of a study, or of all before anything runs, that no row names and no running job may be writing."""
+    """Remove results that no row names.
+
+    Args:
+        sessions: Of the database that names them.
+        settings: Where they lie.
+        study_id: Of this study alone, by the holder of its one analysis that runs: all that other attempts left goes, and one
+            that lost its lease and still writes finds its folder gone. Without it of all studies, but for those that are run,
+            and only where the database is the folder's own.
+    """
+    if study_id is None and not belongs(sessions, settings.data):
+        return []
     results = settings.data / "results"
     studies = _folders(results) if study_id is None else [results / str(study_id)]
     # listed before the rows are read: what gets its row meanwhile is not taken for forgotten
@@ -27,8 +38,9 @@ def sweep_results(sessions: Sessions, settings: Settings, study_id: UUID | None 
     named, running = _named(sessions)
     removed = []
     for folder in listed:
-        begun_by_hand = study_id is not None and folder.name.startswith("hand-")  # may be waiting for its row
-        if folder.relative_to(settings.data).as_posix() in named or begun_by_hand or any(one in folder.name for one in running):
+        begun_by_hand = study_id is not None and folder.name.lstrip(".").startswith("hand-")  # may be waiting for its row
+        being_written = study_id is None and any(one in folder.name for one in running)
+        if folder.relative_to(settings.data).as_posix() in named or begun_by_hand or being_written:
             continue
         shutil.rmtree(folder, ignore_errors=True)
         removed.append(folder)

@@ -214,7 +214,8 @@ def _write_of_nobody(settings: Settings, folder: Path, report: Report, pseudonym
             (ct / path.name).write_bytes(image_of_nobody(path, pseudonyms, scrub))
         except LeftOutError:
             continue  # told when the images' turn comes
-    nobody = replace(report_of_nobody(report, pseudonyms), series=ct)
+    read = None if report.images is None else frozenset(map(pseudonyms.uid, report.images))
+    nobody = replace(report_of_nobody(report, pseudonyms), series=ct, images=read)
     images = load_images(settings, nobody)
     write_words(files, nobody, images)
     (files / DOCUMENT_FILE).write_text(nobody.document.model_dump_json(indent=1), encoding="utf-8")

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from panlesion.aid.reads.document import Document
 from panlesion.aid.reads.masks import read_mask
-from panlesion.aid.reads.scan import images_folder
+from panlesion.aid.reads.scan import GRID_FILE, images_folder, images_of
 from panlesion.aid.schemas.reading import AddendumOut, ComparisonOut, FindingOut
 from panlesion.aid.settings import Settings
 from panlesion.aid.tables import Addendum, Reading, Series, Study, User
@@ -73,7 +73,7 @@ class Signature:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """`series` is the folder of the CT's files, `mask` the lesion mask, `results` what the analysis wrote, if there was one."""
+    """`series` is the folder of the CT's files, `images` which of them are read (None: all), `mask` the lesion mask."""
 
     study_id: UUID
     facts: Facts
@@ -84,6 +84,7 @@ class Report:
     signature: Signature | None
     signed_folder: Path | None
     series: Path
+    images: frozenset[str] | None
     mask: Path
     algorithm: Algorithm | None
     point: OperatingPoint | None
@@ -157,6 +158,7 @@ def report_of(session: Session, settings: Settings, study: Study) -> Report | No
         signature=signature,
         signed_folder=folder,
         series=images_folder(settings, study.id, series.id),
+        images=None if results is None or not (results / GRID_FILE).is_file() else images_of(results),
         mask=folder / MASK_FILE if folder else settings.data / reading.mask_path,
         algorithm=algorithm,
         point=point,
@@ -200,7 +202,7 @@ def load_images(settings: Settings, report: Report) -> Images:
     Raises:
         ReadError: The CT or the mask is gone or damaged, or they do not fit each other.
     """
-    ct = read_dicom(report.series, series=report.facts.primary_series)
+    ct = read_dicom(report.series, series=report.facts.primary_series, among=report.images)
     grid = ct.volume.grid
     # an absolute path stays what it is
     return Images(ct=ct, lesions=LabelMap(labels=read_mask(settings, str(report.mask), grid.shape), grid=grid))

@@ -74,6 +74,15 @@ def grid_of(folder: Path) -> Grid:
     return _grid_kept(folder)[0]
 
 
+def images_of(folder: Path) -> frozenset[str]:
+    """The SOP UIDs of the images that were read; what came to their series later is no part of the reading.
+
+    Raises:
+        ReadError: `grid.json` is missing or damaged.
+    """
+    return frozenset(_grid_kept(folder)[1])
+
+
 @lru_cache(maxsize=64)
 def _grid_kept(folder: Path) -> tuple[Grid, tuple[str, ...]]:
     path = folder / GRID_FILE
@@ -95,7 +104,7 @@ def open_scan(folder: Path, images: Path, series_uid: str) -> Volume:
     grid, sops = _grid_kept(folder)
     hu = _mapped(folder / CT_FILE, grid)
     if hu is None:
-        ct, source = read_ct_with_source(images, series=series_uid)
+        ct, source = read_ct_with_source(images, series=series_uid, among=frozenset(sops))
         found = () if source is None else tuple(one.sop_instance for one in source.slices)
         if found != sops or not ct.grid.same_as(grid):
             raise ReadError("the images of the series are no longer those that were analysed; analyse the study again")

@@ -98,11 +98,15 @@ def sign(sessions: Sessions, settings: Settings, report: Report, signer: User) -
         if problem:
             raise SigningRefusedError(problem)
         folder, signature = _write(settings, report, images, signer)
+    written = False
     try:
         with sessions.begin() as session:
             _freeze(session, settings, report, folder, signature, signer)
+            written = True
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        # a commit whose answer was lost may have been one: then the row names the folder
+        if not written:
+            shutil.rmtree(folder, ignore_errors=True)
         raise
     return signature
 

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from panlesion.aid.audit import record
 from panlesion.aid.db import Sessions
 from panlesion.aid.deps import ManagerDep, SessionDep, SessionsDep, SettingsDep, ViewerDep
+from panlesion.aid.guard.words import without_paths
 from panlesion.aid.jobs.queue import enqueue
 from panlesion.aid.schemas.studies import JobOut, PullIn, RejectedOut, UploadOut
 from panlesion.aid.store.archive import TooMuchError
@@ -47,7 +48,7 @@ async def upload(
     except (RefusedError, ClientDisconnect) as error:
         raise HTTPException(status.HTTP_400_BAD_REQUEST, str(error)) from error
     except DiskFullError as error:
-        raise HTTPException(status.HTTP_507_INSUFFICIENT_STORAGE, str(error)) from error
+        raise HTTPException(status.HTTP_507_INSUFFICIENT_STORAGE, without_paths(str(error), settings.data)) from error
     finally:
         await run_in_threadpool(upload.drop)
     return await run_in_threadpool(_told, upload, sessions, user)

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from panlesion.aid.audit import record
 from panlesion.aid.deps import ReaderDep, SessionDep, SettingsDep, StudyDep, ViewerDep, visible_to
+from panlesion.aid.guard.words import FULL
 from panlesion.aid.reads.begin import begin_by_hand
 from panlesion.aid.reads.changes import ATTRIBUTE_VALUES, TYPE_NAMES
 from panlesion.aid.reads.compare import earlier, priors_of
@@ -91,7 +92,7 @@ def telling(settings: Settings) -> Iterator[None]:
     except SignedError as error:
         raise HTTPException(HTTPStatus.CONFLICT, words(error)) from error
     except DiskFullError as error:
-        raise HTTPException(HTTPStatus.INSUFFICIENT_STORAGE, "the server's disk is full; tell whoever keeps it") from error
+        raise HTTPException(HTTPStatus.INSUFFICIENT_STORAGE, FULL) from error
     except ReadError as error:
         raise HTTPException(HTTPStatus.CONFLICT, words(error)) from error
     except PanlesionError as error:

@@ -11,6 +11,7 @@ from panlesion.aid.db import Sessions
 from panlesion.aid.jobs.queue import enqueue
 from panlesion.aid.settings import Settings
 from panlesion.aid.store.intake import analyse_key
+from panlesion.aid.store.recover import adopt_unnamed
 from panlesion.aid.tables import Instance, Job, Reading, Series, Study, now
 from panlesion.aid.vocabulary import JobKind, JobState, ReadingState, StudyState
 from panlesion.ct.dicom import SeriesInfo, list_dicom
@@ -44,6 +45,7 @@ def settle(sessions: Sessions, settings: Settings) -> list[UUID]:
 
 
 def _settled(sessions: Sessions, settings: Settings, study: Study) -> bool:
+    adopt_unnamed(sessions, settings, study.id)
     with sessions() as session:
         listed = session.scalars(
             select(Series).where(Series.study_id == study.id).order_by(Series.number, Series.series_uid)

@@ -1,6 +1,7 @@
 """The files of the data folder: how they land, where they lie, and what a kill may leave of them."""
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
@@ -16,12 +17,9 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_file_meta_info
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
-from sqlalchemy import select
 
-from panlesion.aid.db import Sessions
 from panlesion.aid.settings import Settings
 from panlesion.aid.store.check import RefusedError
-from panlesion.aid.tables import Study
 from panlesion.ct.dicom_header import damaged
 from panlesion.data.publish import DiskFullError, naming_full_disk
 
@@ -44,6 +42,9 @@ class Landing:
         self.path, self.name, self.size = path, name, 0
         self._most, self._hash = most, hashlib.sha256()
         self._stream = path.open("xb")
+        # as long as it is locked, its writer lives: a server that starts leaves it to whoever that is
+        fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._whole = False
 
     def write(self, data: bytes) -> None:
         """Append bytes.
@@ -61,11 +62,11 @@ class Landing:
 
     def finish(self) -> str:
         """Bring it to the disk; returns its SHA-256."""
-        if not self._stream.closed:
+        if not self._whole:
             with naming_full_disk(self.path):
                 self._stream.flush()
                 os.fsync(self._stream.fileno())
-            self._stream.close()
+            self._whole = True
         return self._hash.hexdigest()
 
     def drop(self) -> None:
@@ -199,18 +200,6 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def sweep(sessions: Sessions, settings: Settings) -> None:
-    """Remove what a kill left: files half arrived, and folders of studies that no row names. Before anything is received."""
-    shutil.rmtree(settings.data / "incoming", ignore_errors=True)
-    (settings.data / "incoming").mkdir(parents=True, exist_ok=True)
-    with sessions() as session:
-        known = {str(study_id) for study_id in session.scalars(select(Study.id))}
-    dicom = settings.data / "dicom"
-    for folder in dicom.iterdir() if dicom.is_dir() else ():
-        if folder.name not in known:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_study(settings: Settings, study_id: UUID) -> None:

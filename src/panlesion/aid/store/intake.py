@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from panlesion.aid.audit import record
-from panlesion.aid.db import Sessions
+from panlesion.aid.db import Sessions, is_full
 from panlesion.aid.settings import Settings
 from panlesion.aid.store.check import RefusedError, Told, check, clean
 from panlesion.aid.store.files import (
@@ -197,6 +197,7 @@ def _first_or_again(sessions: Sessions, settings: Settings, landed: _Landed, sou
 def _written_down(sessions: Sessions, settings: Settings, landed: _Landed, source: StudySource, by: User | None) -> Taken:
     told = landed.told
     target: Path | None = None
+    written = False
     try:
         with sessions.begin() as session:
             study = _study(session, told, source, by, landed.name)
@@ -215,15 +216,19 @@ def _written_down(sessions: Sessions, settings: Settings, landed: _Landed, sourc
                 raise RefusedError(
                     f"{landed.name}: the image {told.sop_uid} differs from what is kept under its UID; that one stays"
                 )
+            written = True
     except OperationalError as error:
-        _take_back(target)
-        if "full" in str(error.orig):
+        # a commit whose answer was lost may have been one: without a row the file is taken in later
+        if not written:
+            _take_back(target)
+        if is_full(error):
             raise DiskFullError(
                 f"{landed.name}: the database cannot be written: {error.orig}. Free some space, then send again"
             ) from error
         raise
     except BaseException:
-        _take_back(target)
+        if not written:
+            _take_back(target)
         raise
     return Taken(outcome=Outcome.AGAIN if kept else Outcome.TAKEN, name=landed.name, study_id=study.id, told=told)
 

@@ -7,6 +7,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
 from panlesion.aid.db import Sessions
+from panlesion.aid.guard.words import without_paths
 from panlesion.aid.settings import Settings
 from panlesion.aid.store.archive import TooMuchError
 from panlesion.aid.store.check import RefusedError
@@ -54,7 +55,7 @@ async def stow(
     except (RefusedError, ClientDisconnect) as error:
         return JSONResponse({"detail": str(error)}, 400)
     except DiskFullError as error:
-        return JSONResponse({"detail": str(error)}, 507)
+        return JSONResponse({"detail": without_paths(str(error), settings.data)}, 507)
     finally:
         await run_in_threadpool(upload.drop)
     return JSONResponse(answer(upload.results, study_uid), _status(upload.results), media_type=DICOM_JSON)
