@@ -134,17 +134,17 @@ def free_port() -> int:
         return made.getsockname()[1]
 
 
-def log_in(port: int) -> Ask:
-    """A session of its own."""
+def log_in(port: int, name: str = NAME) -> Ask:
+    """A session of its own; changes are let in by its token, too."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    said = json.dumps({"name": NAME, "password": PASSWORD})
+    said = json.dumps({"name": name, "password": PASSWORD})
     connection.request("POST", "/api/login", said, {"Content-Type": "application/json"})
     answer = connection.getresponse()
-    answer.read()
+    data = answer.read()
     assert answer.status == 200, answer.status
     cookie = (answer.headers["Set-Cookie"] or "").split(";")[0]
     connection.close()
-    return "127.0.0.1", port, {"Cookie": cookie}
+    return "127.0.0.1", port, {"Cookie": cookie, "X-CSRF-Token": json.loads(data)["csrf"]}
 
 
 def ask(connection: http.client.HTTPConnection, path: str, headers: dict[str, str]) -> bytes:

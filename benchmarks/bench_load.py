@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -29,42 +30,65 @@ LIST_S, OPEN_S, CLIENTS = 2.0, 60.0, 2
 GOALS = {"list": 0.1, "search (QIDO)": 0.1, "metadata": 0.2, "first image": 1.0, "all images": 5.0}
 
 
-def fill_list(folder: Path, count: int) -> None:
-    """Rows of so many studies, without files."""
-    from datetime import timedelta
+SURNAMES = (
+    *("Müller", "Schmidt", "Özdemir", "García", "Nguyễn", "Kowalska", "Øverland", "O'Neill", "von der Heide", "Šimić", "Li"),
+    *("Johnson", "Fernández", "Dubois", "Rossi", "Andersson", "Papadopoulos", "Ivanov", "Tanaka", "Okafor", "Haddad", "Weiß"),
+)
+GIVEN = ("Anna", "Jürgen", "Mehmet", "José", "Thị Hoa", "Zoë", "Åse", "Marta^Ewa", "Luca", "Ifeoma", "Björn", "Eleni", "John")
+DESCRIPTIONS = ("CT Thorax/Abdomen KM", "CT chest abdomen pelvis", "CT Abdomen portalvenös", "CT thorax low dose", "Staging CT")
+STATES = {"arriving": 1, "queued": 3, "ready": 28, "draft": 6, "signed": 60, "failed": 2}
+"""In a hundred studies."""
+RESTRICTED = 0.03
 
+
+def fill_list(settings: Any, count: int) -> None:
+    """Rows of so many studies, without files: names as there are, states as in a room that has been at work for months."""
     from sqlalchemy import func, insert, select
 
     from panlesion.aid.db import open_engine, open_sessions
-    from panlesion.aid.settings import Settings
-    from panlesion.aid.tables import Series, Study, now
+    from panlesion.aid.tables import Series, Study
+
+    engine = open_engine(settings.database)
+    with open_sessions(engine, settings.data).begin() as session:
+        there = session.scalar(select(func.count()).select_from(Study)) or 0
+        if there < count:
+            draws = random.Random(0)
+            studies = [_study(draws, n) for n in range(there, count)]
+            session.execute(insert(Study), studies)
+            told = [
+                {"study_id": s["id"], "series_uid": f"{s['study_uid']}.1", "modality": "CT", "images": 300} for s in studies
+            ]
+            session.execute(insert(Series), told)
+    engine.dispose()
+
+
+def _study(draws: random.Random, n: int) -> dict[str, Any]:
+    from panlesion.aid.tables import now
     from panlesion.aid.vocabulary import StudySource, StudyState
 
-    draws = random.Random(0)
-    settings = Settings(data=folder / "data", workers=0)
-    with open_sessions(open_engine(settings.database)).begin() as session:
-        there = session.scalar(select(func.count()).select_from(Study)) or 0
-        if there >= count:
-            return
-        studies = [
-            {
-                "id": uuid4(),
-                "study_uid": f"1.2.3.{n}",
-                "state": draws.choice(list(StudyState)),
-                "source": StudySource.STORE,
-                "patient_id": f"P{n % 7000:05d}",
-                "patient_name": f"Name{n % 7000:05d}^First",
-                "images": 300,
-                "suspicion": draws.random(),
-                "findings": draws.randrange(5),
-                "study_at": now() - timedelta(minutes=17 * n),
-                "received_at": now() - timedelta(minutes=16 * n),
-            }
-            for n in range(there, count)
-        ]
-        session.execute(insert(Study), studies)
-        series = [{"study_id": s["id"], "series_uid": f"{s['study_uid']}.1", "modality": "CT", "images": 300} for s in studies]
-        session.execute(insert(Series), series)
+    (state,) = draws.choices([StudyState(name) for name in STATES], weights=list(STATES.values()))
+    analysed = state in (StudyState.READY, StudyState.DRAFT, StudyState.SIGNED)
+    received = now() - timedelta(minutes=16 * n)
+    return {
+        "id": uuid4(),
+        "study_uid": f"1.2.3.{n}",
+        "state": state,
+        "source": StudySource.STORE,
+        "problem": "no series of this study can be read as a CT: planes are missing" if state is StudyState.FAILED else "",
+        "patient_id": f"P{draws.randrange(7000):05d}",
+        "patient_name": f"{draws.choice(SURNAMES)}^{draws.choice(GIVEN)}",
+        "birth_date": date(draws.randrange(1930, 2005), 1 + n % 12, 1 + n % 28),
+        "sex": draws.choice("FM"),
+        "accession": f"A{2_600_000 + n}",
+        "description": draws.choice(DESCRIPTIONS),
+        "images": 300,
+        "suspicion": draws.betavariate(0.6, 1.2) if analysed else None,
+        "findings": draws.choice((0, 0, 1, 1, 2, 3, 7)) if analysed else None,
+        "restricted": draws.random() < RESTRICTED,
+        "study_at": received - timedelta(minutes=30),
+        "received_at": received,
+        "changed_at": received + timedelta(hours=2),
+    }
 
 
 def read(port: int, made: dict[str, Any], number: int, seconds: float, ready: Any, out: Any) -> None:
@@ -109,6 +133,8 @@ def read(port: int, made: dict[str, Any], number: int, seconds: float, ready: An
 
 
 def main(argv: list[str]) -> None:
+    from panlesion.aid.settings import Settings
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--studies", type=int, default=10_000)
@@ -118,7 +144,7 @@ def main(argv: list[str]) -> None:
     told.folder.mkdir(parents=True, exist_ok=True)
     made = draw(told.folder, 300)
     fill(told.folder, made)
-    fill_list(told.folder, told.studies)
+    fill_list(Settings(data=told.folder / "data", workers=0), told.studies)
     context, port = multiprocessing.get_context("spawn"), free_port()
     server = context.Process(target=serve, args=(str(told.folder / "data"), port), daemon=True)
     server.start()

@@ -53,7 +53,7 @@ def create_app(settings: Settings, *, page: Path | None = None) -> FastAPI:
         responses={"4XX": {"model": Problem, "description": "refused, and why"}},
     )
     app.state.settings, app.state.sessions = settings, open_sessions(engine, settings.data)
-    app.state.feed = Feed(app.state.sessions)
+    app.state.feed = Feed(app.state.sessions, settings)
     for prefix, router in ROUTES.values():
         app.include_router(router, prefix=prefix)
     app.router.default = Page(page or built_page())

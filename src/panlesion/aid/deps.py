@@ -55,15 +55,17 @@ SessionDep = Annotated[Session, Depends(database, scope="function")]
 def live_login(session: Session, settings: Settings, token: str) -> Login | None:
     """The login of a cookie's token; None where there is none, or it was idle or lasted too long."""
     login = session.get(Login, sha256(token))
+    return login if login is not None and is_live(login, settings) else None
+
+
+def is_live(login: Login, settings: Settings) -> bool:
+    """Whether it still opens anything: its account is active, and it was not idle and did not last too long."""
     at = now()
-    if (
-        login is None
-        or not login.user.active
-        or at - login.seen_at > timedelta(minutes=settings.idle_minutes)
-        or at - login.created_at > timedelta(hours=settings.login_hours)
-    ):
-        return None
-    return login
+    return (
+        login.user.active
+        and at - login.seen_at <= timedelta(minutes=settings.idle_minutes)
+        and at - login.created_at <= timedelta(hours=settings.login_hours)
+    )
 
 
 def live_token(session: Session, token: str) -> ApiToken | None:
@@ -139,6 +141,11 @@ def visible_to(user: User) -> ColumnElement[bool]:
         return exists(select(1).where(Access.study_id == Study.id, Access.user_id == user.id))
     granted = exists(select(1).where(Access.study_id == Study.id, Access.user_id == user.id))
     return or_(Study.restricted.is_(False), granted)
+
+
+def sees(role: Role, *, restricted: bool, granted: bool) -> bool:
+    """The rule of `visible_to` for one study that is at hand."""
+    return role is Role.MANAGER or granted or (role is Role.READER and not restricted)
 
 
 def viewer_of(user: UserDep, session: SessionDep) -> User:

@@ -16,9 +16,13 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    event,
 )
+from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm.attributes import get_history
 
+from panlesion.aid.folding import folded
 from panlesion.aid.vocabulary import (
     JobKind,
     JobState,
@@ -134,9 +138,18 @@ class OidcFlow(Base):
     created_at: Mapped[datetime] = mapped_column(UtcTime, default=now, index=True)
 
 
+SEARCHED = ("patient_name", "patient_id", "accession", "description")
+
+
+def _searched(context: DefaultExecutionContext) -> str:
+    told = context.get_current_parameters()  # type: ignore[no-untyped-call]
+    return "\n".join(folded(told.get(name) or "") for name in SEARCHED)
+
+
 class Study(Base):
     """A DICOM study. `changed_at` moves with everything the worklist shows.
 
+    `searched` is what a search looks in, a line each, folded (`folding`): databases differ in what they take for capitals.
     `primary_series` is the UID of the CT that is analysed and read, `suspicion` the overall one
     of the AI's findings and `findings` their number, None until analysed. `reported` is how many findings the reading has that
     nobody rejected, None until a reader changed something. `problem` says why a failed study failed.
@@ -154,20 +167,32 @@ class Study(Base):
     sex: Mapped[str] = mapped_column(String(16), default="")
     accession: Mapped[str] = mapped_column(String(64), default="", index=True)
     description: Mapped[str] = mapped_column(String(256), default="")
+    searched: Mapped[str] = mapped_column(Text, default=_searched, deferred=True)
     study_at: Mapped[datetime | None] = mapped_column(UtcTime, index=True)
     images: Mapped[int] = mapped_column(default=0)
     received_at: Mapped[datetime] = mapped_column(UtcTime, default=now, index=True)
     last_image_at: Mapped[datetime] = mapped_column(UtcTime, default=now)
     changed_at: Mapped[datetime] = mapped_column(UtcTime, default=now, onupdate=now, index=True)
     primary_series: Mapped[str | None] = mapped_column(String(64))
-    suspicion: Mapped[float | None] = mapped_column(index=True)
+    suspicion: Mapped[float | None]
     findings: Mapped[int | None]
     reported: Mapped[int | None]
     priority: Mapped[int] = mapped_column(default=0)
     restricted: Mapped[bool] = mapped_column(default=False)
     prior_id: Mapped[UUID | None] = mapped_column(ForeignKey("studies.id"))
     series: Mapped[list["Series"]] = relationship(back_populates="study", cascade="all, delete-orphan")
-    __table_args__ = (Index("studies_state_received", "state", "received_at"),)
+    __table_args__ = (
+        Index("studies_state_received", "state", "received_at"),
+        Index("studies_suspicion_received", "suspicion", "received_at", "id"),
+        # holds all that the worklist counts
+        Index("studies_counted", "state", "restricted", "findings"),
+    )
+
+
+@event.listens_for(Study, "before_update")
+def _search_anew(_mapper: object, _connection: object, study: Study) -> None:
+    if any(get_history(study, name).has_changes() for name in SEARCHED):
+        study.searched = "\n".join(folded(getattr(study, name)) for name in SEARCHED)
 
 
 class Access(Base):

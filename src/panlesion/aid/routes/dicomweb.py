@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response, status
+from sqlalchemy.orm import Session
 
-from panlesion.aid.deps import DicomwebDep, SessionDep, SettingsDep, sessions_of, settings_of
+from panlesion.aid.deps import sessions_of, settings_of
 from panlesion.aid.imaging.accept import JSON, wishes
 from panlesion.aid.imaging.access import viewing
 from panlesion.aid.imaging.answers import Answer, instance_answers, series_answers, study_answers
@@ -20,6 +21,7 @@ from panlesion.aid.imaging.rendered import THUMBNAIL_SIDE, look_of, picture_answ
 from panlesion.aid.imaging.retrieve import frames_answer, instances_answer, not_acceptable
 from panlesion.aid.imaging.said import OF_PICTURE, of_search
 from panlesion.aid.imaging.viewed import note_view
+from panlesion.aid.tables import User
 
 router = APIRouter(tags=["dicomweb"])
 SERVICE = "panlesion"
@@ -55,50 +57,56 @@ def _told(query: Asked, found: tuple[list[Answer], int]) -> Response:
     return response
 
 
+def _search(request: Request, keys: Any, find: Callable[[Session, User, Asked], tuple[list[Answer], int]]) -> Response:
+    with viewing(request) as (session, user):
+        query = _asked(request, keys)
+        found = find(session, user, query)
+    return _told(query, found)
+
+
 @_get("/studies", of_search(STUDY_KEYS))
-def search_studies(request: Request, user: DicomwebDep, session: SessionDep) -> Response:
+def search_studies(request: Request) -> Response:
     """QIDO-RS: studies that match."""
-    query = _asked(request, STUDY_KEYS)
-    return _told(query, study_answers(session, user, query))
+    return _search(request, STUDY_KEYS, study_answers)
 
 
 @_get("/series", of_search(SERIES_KEYS))
-def search_all_series(request: Request, user: DicomwebDep, session: SessionDep) -> Response:
+def search_all_series(request: Request) -> Response:
     """QIDO-RS: series of all studies."""
-    query = _asked(request, SERIES_KEYS)
-    return _told(query, series_answers(session, user, query, None))
+    return _search(request, SERIES_KEYS, lambda session, user, query: series_answers(session, user, query, None))
 
 
 @_get("/instances", of_search(INSTANCE_KEYS))
-def search_all_instances(request: Request, user: DicomwebDep, session: SessionDep, settings: SettingsDep) -> Response:
+def search_all_instances(request: Request) -> Response:
     """QIDO-RS: images of all studies."""
-    query = _asked(request, INSTANCE_KEYS)
-    return _told(query, instance_answers(session, settings.data, user, query, None, None))
+    data = settings_of(request).data
+    return _search(
+        request, INSTANCE_KEYS, lambda session, user, query: instance_answers(session, data, user, query, None, None)
+    )
 
 
 @_get("/studies/{study}/series", of_search(SERIES_KEYS))
-def search_series(study: str, request: Request, user: DicomwebDep, session: SessionDep) -> Response:
+def search_series(study: str, request: Request) -> Response:
     """QIDO-RS: series of one study."""
-    query = _asked(request, SERIES_KEYS)
-    return _told(query, series_answers(session, user, query, study))
+    return _search(request, SERIES_KEYS, lambda session, user, query: series_answers(session, user, query, study))
 
 
 @_get("/studies/{study}/instances", of_search(INSTANCE_KEYS))
-def search_study_instances(
-    study: str, request: Request, user: DicomwebDep, session: SessionDep, settings: SettingsDep
-) -> Response:
+def search_study_instances(study: str, request: Request) -> Response:
     """QIDO-RS: images of one study."""
-    query = _asked(request, INSTANCE_KEYS)
-    return _told(query, instance_answers(session, settings.data, user, query, study, None))
+    data = settings_of(request).data
+    return _search(
+        request, INSTANCE_KEYS, lambda session, user, query: instance_answers(session, data, user, query, study, None)
+    )
 
 
 @_get("/studies/{study}/series/{series}/instances", of_search(INSTANCE_KEYS))
-def search_instances(
-    study: str, series: str, request: Request, user: DicomwebDep, session: SessionDep, settings: SettingsDep
-) -> Response:
+def search_instances(study: str, series: str, request: Request) -> Response:
     """QIDO-RS: images of one series."""
-    query = _asked(request, INSTANCE_KEYS)
-    return _told(query, instance_answers(session, settings.data, user, query, study, series))
+    data = settings_of(request).data
+    return _search(
+        request, INSTANCE_KEYS, lambda session, user, query: instance_answers(session, data, user, query, study, series)
+    )
 
 
 def _kept(request: Request, study: str, series: str | None = None, instance: str | None = None) -> list[Kept]:

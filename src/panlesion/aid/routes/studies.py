@@ -4,12 +4,13 @@ from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, HTTPException, Query, status
+from fastapi import APIRouter, HTTPException, Query, Request, Response, status
 from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
 from panlesion.aid.audit import record
-from panlesion.aid.deps import ManagerDep, SessionDep, SettingsDep, StudyDep, ViewerDep, visible_to
+from panlesion.aid.deps import ManagerDep, SessionDep, SettingsDep, StudyDep, ViewerDep
+from panlesion.aid.imaging.access import viewing
 from panlesion.aid.imaging.metadata import forget_study
 from panlesion.aid.jobs.queue import enqueue
 from panlesion.aid.reads.scan import GRID_FILE, results_folder
@@ -27,23 +28,23 @@ VIEW_AGAIN = timedelta(minutes=1)
 """Within so long a second look by the same account is the same view."""
 
 
-@router.get("/studies")
+@router.get("/studies", response_model=WorklistOut)
 def list_studies(
-    user: ViewerDep,
-    session: SessionDep,
+    request: Request,
     q: Annotated[str, Query(max_length=200)] = "",
-    state: Annotated[list[StudyState] | None, Query()] = None,
+    state: Annotated[list[StudyState] | None, Query(max_length=len(StudyState))] = None,
     flagged: bool | None = None,
     sort: Sort = Sort.SUSPICION,
     desc: bool = True,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
     offset: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
-) -> WorklistOut:
+) -> Response:
     """A page of the worklist; studies without a suspicion come last."""
     asked = Asked(
-        words=q, states=tuple(state or ()), flagged=flagged, sort=sort, descending=desc, limit=limit, offset=offset
+        words=q, states=tuple(sorted(set(state or ()))), flagged=flagged, sort=sort, descending=desc, limit=limit, offset=offset
     )  # fmt: skip
-    return worklist(session, visible_to(user), asked)
+    with viewing(request, tokens=False) as (session, user):
+        return Response(worklist(session, user, asked), media_type="application/json")
 
 
 @router.get("/studies/{study_id}")
@@ -156,9 +157,9 @@ def _refuse_begun(session: Session, study: Study, what: str) -> None:
 
 
 def _told(session: Session, settings: Settings, study: Study) -> StudyOut:
-    found, job = session.execute(rows_of(Study.id == study.id)).first() or (study, None)
+    session.flush()
+    row = row_of(session.execute(rows_of(Study.id == study.id)).one())
     series = session.scalars(select(Series).where(Series.study_id == study.id).order_by(Series.number, Series.series_uid))
-    row = row_of(found, job)
     return StudyOut(
         **row.model_dump(),
         primary_series=study.primary_series,

@@ -41,10 +41,14 @@ class StudyRow(Out):
 
 
 class WorklistOut(Out):
-    """`counts` are of all studies that the search meets, by state; `total` of those that the state filter leaves."""
+    """`counts`: what the search meets (of the flagged alone, if asked so), by state; `total`: what the states leave of it.
+
+    `flagged`: how many have findings of what the search meets and the states leave.
+    """
 
     total: int
     counts: dict[StudyState, int]
+    flagged: int
     items: list[StudyRow]
 
 

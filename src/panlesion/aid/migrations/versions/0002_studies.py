@@ -22,6 +22,7 @@ def _studies() -> None:
         sa.Column("sex", sa.String(length=16), nullable=False),
         sa.Column("accession", sa.String(length=64), nullable=False),
         sa.Column("description", sa.String(length=256), nullable=False),
+        sa.Column("searched", sa.Text(), nullable=False),
         sa.Column("study_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("images", sa.Integer(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
@@ -48,8 +49,9 @@ def _studies() -> None:
         batch_op.create_index(batch_op.f("ix_studies_patient_name"), ["patient_name"], unique=False)
         batch_op.create_index(batch_op.f("ix_studies_received_at"), ["received_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_studies_study_at"), ["study_at"], unique=False)
-        batch_op.create_index(batch_op.f("ix_studies_suspicion"), ["suspicion"], unique=False)
+        batch_op.create_index("studies_counted", ["state", "restricted", "findings"], unique=False)
         batch_op.create_index("studies_state_received", ["state", "received_at"], unique=False)
+        batch_op.create_index("studies_suspicion_received", ["suspicion", "received_at", "id"], unique=False)
     op.create_table(
         "access",
         sa.Column("study_id", sa.Uuid(), nullable=False),
@@ -231,8 +233,9 @@ def downgrade() -> None:
     op.drop_table("series")
     op.drop_table("access")
     with op.batch_alter_table("studies", schema=None) as batch_op:
+        batch_op.drop_index("studies_suspicion_received")
         batch_op.drop_index("studies_state_received")
-        batch_op.drop_index(batch_op.f("ix_studies_suspicion"))
+        batch_op.drop_index("studies_counted")
         batch_op.drop_index(batch_op.f("ix_studies_study_at"))
         batch_op.drop_index(batch_op.f("ix_studies_received_at"))
         batch_op.drop_index(batch_op.f("ix_studies_patient_name"))
