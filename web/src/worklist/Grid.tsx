@@ -95,7 +95,6 @@ function Head(): ReactElement {
           <span
             key={at}
             role="columnheader"
-            aria-label={words ? undefined : at === COLUMNS.length - 1 ? "Actions" : "Restricted"}
             title={MEANS[words]}
             aria-sort={on ? (query.desc ? "descending" : "ascending") : undefined}
             className={NUMBERS.includes(words) ? "number" : undefined}
@@ -105,7 +104,7 @@ function Head(): ReactElement {
                 {words} {on ? (query.desc ? "↓" : "↑") : ""}
               </button>
             ) : (
-              words
+              words || <span className="unseen">{at === COLUMNS.length - 1 ? "Actions" : "Restricted"}</span>
             )}
           </span>
         );
