@@ -1,7 +1,7 @@
 import { useEffect, useState, type ReactElement, type RefObject } from "react";
 import { STATES, UNSIGNED, useList, type State } from "./list";
 
-const WAIT_MS = 200;
+const WAIT_MS = 120;
 
 interface Props {
   search: RefObject<HTMLInputElement | null>;
