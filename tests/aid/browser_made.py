@@ -149,6 +149,7 @@ def row_made(number: int, **told: Any) -> dict[str, Any]:
         "changed_at": received,
         "suspicion": None if findings is None else (draws.uniform(0.2, 0.97) if findings else draws.uniform(0.0, 0.3)),
         "findings": findings,
+        "reported": draws.randrange(findings + 1) if findings is not None and state is not StudyState.READY else None,
         "priority": draws.choice((0, 0, 0, 0, 0, 0, 0, 5, -3)),
         "restricted": draws.random() < 0.03,
     }
@@ -161,5 +162,3 @@ def fill(folder: Path, rows: list[dict[str, Any]]) -> None:
     with open_sessions(engine).begin() as session:
         session.execute(insert(Study), rows)
     engine.dispose()
-
-

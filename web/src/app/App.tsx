@@ -90,6 +90,7 @@ function Room(): ReactElement {
           <Worklist />
         ) : (
           <main className="page">
+            <h1 className="unseen">Not found</h1>
             <p className="notice">
               There is no page {path}. <button onClick={() => go(home)}>Go to the start</button>
             </p>

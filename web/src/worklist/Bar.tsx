@@ -1,18 +1,16 @@
 import { useEffect, useState, type ReactElement, type RefObject } from "react";
 import { STATES, UNSIGNED, useList, type State } from "./list";
 
-const WAIT_MS = 200;
+const WAIT_MS = 120;
 
 interface Props {
   search: RefObject<HTMLInputElement | null>;
   grid: RefObject<HTMLDivElement | null>;
   help: () => void;
-  /** Of the list that is shown, and old meanwhile. */
-  problem: string;
 }
 
 /** Search, filters with their counts, refresh and help. */
-export function Bar({ search, grid, help, problem }: Props): ReactElement {
+export function Bar({ search, grid, help }: Props): ReactElement {
   const { query, counts, fresh, busy, ask, refresh } = useList();
   const [typed, setTyped] = useState(query.q);
   useEffect(() => {
@@ -86,7 +84,7 @@ export function Bar({ search, grid, help, problem }: Props): ReactElement {
         flagged
       </button>
       <span className="spread" />
-      <Told problem={problem} />
+      <Told />
       <button data-testid="refresh" className={fresh.size ? "on" : undefined} onClick={refresh} aria-busy={busy}>
         {fresh.size ? `Load ${fresh.size} new` : "Refresh"} <kbd>R</kbd>
       </button>
@@ -97,15 +95,13 @@ export function Bar({ search, grid, help, problem }: Props): ReactElement {
   );
 }
 
-/** What is amiss with the list, beside it: rows are never covered or moved. */
-function Told({ problem }: { problem: string }): ReactElement {
+/** Whether the list is what the server has; rows are never covered or moved. */
+function Told(): ReactElement {
   const { fresh, stale, live } = useList();
-  const words = problem || (!live ? "Not connected: changes are not shown" : stale ? "The list may have changed" : "");
+  const words = !live ? "Not connected: changes are not shown" : stale ? "The list may have changed" : "";
   return (
     <span className="told" data-testid="told">
-      <span role={problem ? "alert" : "status"} className={problem ? "bad" : live ? "dim" : "warn"} title={words}>
-        {words}
-      </span>
+      <span role="status" className={live ? "dim" : "warn"} title={words}>{words}</span>
       {/* for those who do not see the button change */}
       <span role="status" className="unseen">{fresh.size ? `${fresh.size} new studies; R loads them` : ""}</span>
     </span>

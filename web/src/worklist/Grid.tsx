@@ -48,7 +48,9 @@ export function Grid({ scroller, manager, retry, manage }: Props): ReactElement 
   const drawn = lines.getVirtualItems();
   const [first, last] = [drawn[0]?.index ?? 0, drawn.at(-1)?.index ?? 0];
   useEffect(() => {
-    for (let page = Math.floor(first / PAGE); page <= Math.floor(last / PAGE); page++) want(page);
+    // fetched half a page before they are seen
+    const [from, to] = [Math.max(0, first - PAGE / 2), last + PAGE / 2];
+    for (let page = Math.floor(from / PAGE); page <= Math.floor(to / PAGE); page++) want(page);
   }, [first, last, listedAt, total, want]);
   useEffect(() => {
     if (total) lines.scrollToIndex(index, { align: "auto" });
@@ -95,7 +97,6 @@ function Head(): ReactElement {
           <span
             key={at}
             role="columnheader"
-            aria-label={words ? undefined : at === COLUMNS.length - 1 ? "Actions" : "Restricted"}
             title={MEANS[words]}
             aria-sort={on ? (query.desc ? "descending" : "ascending") : undefined}
             className={NUMBERS.includes(words) ? "number" : undefined}
@@ -105,7 +106,7 @@ function Head(): ReactElement {
                 {words} {on ? (query.desc ? "↓" : "↑") : ""}
               </button>
             ) : (
-              words
+              words || <span className="unseen">{at === COLUMNS.length - 1 ? "Actions" : "Restricted"}</span>
             )}
           </span>
         );

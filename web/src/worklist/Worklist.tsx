@@ -39,11 +39,13 @@ export function Worklist(): ReactElement {
       .catch((error: unknown) => setTrouble(wordsOf(error)));
   }, []);
   useKeys({ grid: scroller, search, manager, manage: setManaged, retry, help: showHelp });
+  // what is shown stays, though it may be old
+  const amiss = trouble || (total === null ? "" : problem);
   const narrowed = query.q !== "" || query.states.length > 0 || query.flagged;
   return (
     <main className="page full wl">
       <h1 className="unseen">Worklist</h1>
-      <Bar search={search} grid={scroller} help={showHelp} problem={trouble || (total === null ? "" : problem)} />
+      <Bar search={search} grid={scroller} help={showHelp} />
       <div className="wl-body">
         <Grid scroller={scroller} manager={manager} retry={retry} manage={setManaged} />
         <div className="wl-over">
@@ -58,7 +60,8 @@ export function Worklist(): ReactElement {
         </div>
       </div>
       <footer className="wl-foot">
-        {chosen && (
+        {amiss && <span role="alert" className="bad" data-testid="amiss">{amiss}</span>}
+        {chosen && !amiss && (
           <>
             {chosen.state === "failed" && chosen.problem ? <span className="bad">{chosen.problem}</span> : <span className="what">{chosen.description || "no description"}</span>}
             <span className="spread" />
@@ -68,6 +71,7 @@ export function Worklist(): ReactElement {
             <span>changed {clock(chosen.changed_at)}</span>
           </>
         )}
+        {amiss && <span className="spread" />}
         <span>{total === null ? "" : `${total} ${total === 1 ? "study" : "studies"}`}</span>
       </footer>
       {managed && <Manage row={managed} close={() => setManaged(null)} changed={refresh} />}
