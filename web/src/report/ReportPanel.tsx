@@ -1,8 +1,8 @@
 import { useEffect, useState, type ReactElement } from "react";
-import { get, type Choices, type Finding, type Reading, type Study } from "../api/client";
+import { type Choices, type Finding, type Reading, type Study } from "../api/client";
 import { useReading } from "../store/reading";
 import { useMayRead } from "../store/session";
-import { wordsOf } from "../viewer/Pane";
+import { wordsOf } from "../viewer/overlay";
 import { age, day, personName } from "../worklist/format";
 import { Compared } from "./Compared";
 import { Conflicted } from "./Conflicted";
@@ -21,20 +21,17 @@ export function openSign(): void {
 
 interface Props {
   study: Study;
+  choices: Choices | null;
   liveMl: ReadonlyMap<number, number>;
   onJump: (finding: Finding) => void;
   onPrior: (studyId: string | null) => void;
 }
 
 /** The report beside the images. */
-export function ReportPanel({ study, liveMl, onJump, onPrior }: Props): ReactElement {
+export function ReportPanel({ study, choices, liveMl, onJump, onPrior }: Props): ReactElement {
   const { reading, active, conflict } = useReading();
-  const [choices, setChoices] = useState<Choices | null>(null);
   const [signing, setSigning] = useState(false);
   const mayRead = useMayRead();
-  useEffect(() => {
-    get<Choices>("/api/choices").then(setChoices, () => undefined);
-  }, []);
   useEffect(() => {
     openIt = () => mayRead && reading && reading.state !== "signed" && setSigning(true);
     return () => {
