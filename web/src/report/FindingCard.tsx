@@ -112,7 +112,7 @@ function Place({ finding, organs, locked, tell }: Pick<DetailProps, "finding" | 
     <>
       <div className="pair">
         <label>
-          Organ
+          <span>Organ {finding.organ && finding.place_by === "ai" && <span className="ai tag">AI</span>}</span>
           <select
             data-testid={`organ-${finding.number}`}
             disabled={locked}

@@ -58,3 +58,18 @@ export function change(then: number | null, now: number | null): string {
   if (then <= 0) return "";
   return `${now >= then ? "+" : "−"}${Math.abs((100 * (now - then)) / then).toFixed(0)} %`;
 }
+
+/** What a measurement came to. */
+export function valuesWords(values: Record<string, number>): string {
+  const mm = (v: number | undefined): string => (v === undefined ? "" : v.toFixed(1));
+  if (values.length_mm !== undefined) return `${mm(values.length_mm)} mm`;
+  if (values.long_mm !== undefined) return `${mm(values.long_mm)} × ${mm(values.short_mm)} mm`;
+  if (values.area_mm2 !== undefined) return `${(values.area_mm2 / 100).toFixed(2)} cm², ${values.mean_hu?.toFixed(0)} ± ${values.sd_hu?.toFixed(0)} HU`;
+  return "";
+}
+
+/** The middle of some points. */
+export function middle(points: readonly (readonly number[])[]): [number, number, number] {
+  const mean = (axis: number): number => points.reduce((sum, p) => sum + p[axis]!, 0) / points.length;
+  return [mean(0), mean(1), mean(2)];
+}

@@ -9,7 +9,7 @@ import { useReading } from "../store/reading";
 import { useMayRead } from "../store/session";
 import { act as actOn, confirm, dropAll, press, steer, type Acting } from "./actions";
 import { addFinding, boxAround, propose, saveSoon } from "./editing";
-import { PLANES, toWorld, turned, type Index, type PlaneName, type V3 } from "./geometry";
+import { clamped, PLANES, rounded, toIndex, toWorld, turned, type Index, type PlaneName, type V3 } from "./geometry";
 import type { Layers } from "./hand";
 import { Help } from "./Help";
 import { useKeeping } from "./keeping";
@@ -56,12 +56,22 @@ export default function StudyView({ studyId }: { studyId: string }): ReactElemen
     },
     [frame, scene],
   );
-  const study_ = useMemo<Acting>(
+  const place = useCallback(
+    (ras: V3) => {
+      if (!frame) return;
+      const world = turned(ras);
+      useView.getState().set({ focus: clamped(frame.shape, rounded(toIndex(frame, world))) });
+      if (scene) PLANES.forEach((name) => scene.reveal(name, world));
+      useView.getState().redraw();
+    },
+    [frame, scene],
+  );
+  const acting = useMemo<Acting>(
     () => ({ frame, scene, labels, editable, jump, ask: setAsked, help: () => setHelp(true), threeD: () => setIn3d((is) => !is) }),
     [frame, scene, labels, editable, jump],
   );
-  const act = useCallback((key: string) => actOn(key, study_), [study_]);
-  useKeys(act, study_);
+  const act = useCallback((key: string) => actOn(key, acting), [acting]);
+  useKeys(act, acting);
   useKeeping(labels, useCallback(() => setAgain((n) => n + 1), []));
 
   useEffect(() => scene?.window(view.window), [scene, view.window]);
@@ -130,7 +140,7 @@ export default function StudyView({ studyId }: { studyId: string }): ReactElemen
           {(scene && problem) || view.words}
         </p>
       </section>
-      {study && <ReportPanel study={study} choices={choices} liveMl={liveMl} onJump={jump} onPrior={setPrior} />}
+      {study && <ReportPanel study={study} choices={choices} liveMl={liveMl} onJump={jump} onPlace={place} onPrior={setPrior} />}
       {help && <Help close={() => setHelp(false)} />}
       {asked && choices && <Ask what={asked} choices={choices} close={() => setAsked(null)} />}
     </main>

@@ -72,14 +72,14 @@ export default function Volume3d({ layers, complete, onJump }: Props): ReactElem
   const goThere = (event: PointerEvent<HTMLCanvasElement>): void => {
     const picture = seen.current;
     const box = canvas.current?.getBoundingClientRect();
-    if (!picture || !box || !solid || !marked) return;
+    if (!picture || !box || !solid || !marked || !labels) return;
     const x = Math.floor(((event.clientX - box.left) / box.width) * picture.width);
     const y = Math.floor(((event.clientY - box.top) / box.height) * picture.height);
     const voxel = picture.hits[x + picture.width * y] ?? -1;
     const finding = findings?.find((one) => one.number === (voxel < 0 ? 0 : marked[voxel]));
     if (!finding) return;
     onJump(finding);
-    useView.getState().set({ focus: fineVoxel(frame, solid, voxel) });
+    useView.getState().set({ focus: fineVoxel(frame, solid, voxel, labels.voxels, finding.number) });
   };
   const press = (event: KeyboardEvent): void => {
     const arrow = ARROWS[event.key];

@@ -1,5 +1,6 @@
 // All that lies over one plane: masks, measurements, crosshair, letters, and the mouse.
 import type { Reading } from "../api/client";
+import { valuesWords } from "../report/words";
 import { useReading } from "../store/reading";
 import type { Point } from "./camera";
 import { drawCross, drawFrame, drawMeasurement, text } from "./draw";
@@ -83,7 +84,7 @@ function measurementsOf(reading: Reading | null, draft: Draft | null, name: Plan
     id: one.id,
     kind: one.kind as string,
     points: one.points_xyz.map((p) => turned(p as V3)),
-    words: wordsOf(one.values),
+    words: valuesWords(one.values),
   }));
   if (draft?.plane !== name) return kept;
   if (draft.kind === "box") return [...kept, { id: "", kind: "box", points: corners(draft), words: "" }];
@@ -99,12 +100,4 @@ function corners(draft: Draft): V3[] {
   p[axes[0]!] = b[axes[0]!]!;
   q[axes[0]!] = a[axes[0]!]!;
   return [a, p, b, q];
-}
-
-export function wordsOf(values: Record<string, number>): string {
-  const mm = (v: number | undefined): string => (v === undefined ? "" : v.toFixed(1));
-  if (values.length_mm !== undefined) return `${mm(values.length_mm)} mm`;
-  if (values.long_mm !== undefined) return `${mm(values.long_mm)} × ${mm(values.short_mm)} mm`;
-  if (values.area_mm2 !== undefined) return `${(values.area_mm2 / 100).toFixed(2)} cm², ${values.mean_hu?.toFixed(0)} ± ${values.sd_hu?.toFixed(0)} HU`;
-  return "";
 }

@@ -129,9 +129,15 @@ export function project(frame: Frame, solid: Solid, labels: Uint8Array | null, t
   return { width, height, pixels, hits };
 }
 
-/** The voxel of the CT's grid in the middle of a coarse one. */
-export function fineVoxel(frame: Frame, { shape, mm }: Solid, coarse: number): Index {
+/** A voxel of the CT's grid that lies in a coarse one and has a label there. */
+export function fineVoxel(frame: Frame, { shape, mm }: Solid, coarse: number, labels: Uint8Array, label: number): Index {
   const at = [coarse % shape[0], Math.floor(coarse / shape[0]) % shape[1], Math.floor(coarse / (shape[0] * shape[1]))];
-  return at.map((n, a) => Math.min(frame.shape[a]! - 1, Math.max(0, Math.round(((n + 0.5) * mm) / frame.spacing[a]! - 0.5)))) as Index;
+  const ends = at.map((n, a) => {
+    const [from, to] = [n, n + 1].map((side) => Math.round((side * mm) / frame.spacing[a]!));
+    return [Math.max(0, from! - 1), Math.min(frame.shape[a]! - 1, to!)] as const;
+  });
+  for (let k = ends[2]![0]; k <= ends[2]![1]; k++)
+    for (let j = ends[1]![0]; j <= ends[1]![1]; j++)
+      for (let i = ends[0]![0]; i <= ends[0]![1]; i++) if (labels[i + frame.shape[0] * (j + frame.shape[1] * k)] === label) return [i, j, k];
+  return ends.map(([from, to]) => Math.round((from + to) / 2)) as Index;
 }
-
