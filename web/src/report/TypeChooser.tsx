@@ -17,8 +17,10 @@ export function TypeChooser({ title, choices, present, choose, close }: Props): 
   const [typed, setTyped] = useState("");
   const [at, setAt] = useState(Math.max(0, choices.findIndex(([value]) => value === present)));
   useEffect(() => {
-    dialog.current?.showModal();
+    const shown = dialog.current;
+    shown?.showModal();
     field.current?.focus();
+    return () => shown?.close(); // the focus goes back to where it was
   }, []);
   const found = matching(choices, typed);
   const chosen = Math.min(at, found.length - 1);
@@ -27,7 +29,7 @@ export function TypeChooser({ title, choices, present, choose, close }: Props): 
   }, [chosen]);
   const take = (value: string | undefined): void => {
     if (value === undefined) return;
-    dialog.current?.close();
+    close();
     choose(value);
   };
   const press = (event: KeyboardEvent): void => {
@@ -38,7 +40,7 @@ export function TypeChooser({ title, choices, present, choose, close }: Props): 
     event.preventDefault();
   };
   return (
-    <dialog ref={dialog} className="chooser" aria-label={title} data-testid="type-chooser" onClose={close}>
+    <dialog ref={dialog} className="chooser" aria-label={title} data-testid="type-chooser" onCancel={close}>
       <h2>{title}</h2>
       <input
         ref={field}
@@ -64,7 +66,7 @@ export function TypeChooser({ title, choices, present, choose, close }: Props): 
       </ul>
       {found.length === 0 && <p className="dim">No type has these letters.</p>}
       <div className="actions">
-        <button type="button" onClick={() => dialog.current?.close()}>
+        <button type="button" onClick={close}>
           Cancel
         </button>
       </div>

@@ -11,10 +11,19 @@ export function sizeWords(finding: Finding, liveMl: number | undefined): string 
   return `${finding.size.long.length_mm.toFixed(0)} × ${finding.size.short.length_mm.toFixed(0)} mm · ${volume} ml`;
 }
 
+/** kidney_left as "left kidney", rib_left_8 as "left rib 8"; another side than the name's own is left to the name. */
+export function organWords(organ: string, side = ""): string {
+  const words = organ.split("_").filter(Boolean);
+  const own = words.find((word) => word === "left" || word === "right");
+  const first = own ?? (words.length > 0 ? side : "");
+  return [first, ...words.filter((word) => word !== own)].filter(Boolean).join(" ");
+}
+
 export function placeWords(finding: Finding): string {
-  const organ = readable(finding.organ);
-  const side = finding.side && !organ.includes(finding.side) ? ` ${finding.side}` : "";
-  return organ ? `${organ}${side}${finding.location ? `, ${finding.location}` : ""}` : "place unknown";
+  const organ = organWords(finding.organ, finding.side);
+  const side = /^(left|right) /.exec(organ)?.[0] ?? "";
+  const part = side ? finding.location.replace(side, "") : finding.location;
+  return organ ? `${organ}${part && part !== organ ? `, ${part}` : ""}` : "place unknown";
 }
 
 /** What the AI had said of an attribute, where it is worth telling beside the present value, in the words of the choices. */

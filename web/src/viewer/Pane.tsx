@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useRef, type PointerEvent, type ReactElement } from "react";
 import { useReading } from "../store/reading";
+import { hush } from "./actions";
 import type { Point } from "./camera";
 import { clamped, onward, type PlaneName, type V3 } from "./geometry";
 import { Hand, hands, type Doing, type Layers } from "./hand";
@@ -123,6 +124,7 @@ export function Pane(props: Props): ReactElement {
   };
   const down = (event: PointerEvent<HTMLCanvasElement>): void => {
     event.currentTarget.setPointerCapture(event.pointerId);
+    hush();
     const what = event.button === 2 ? "window" : event.button === 1 || event.shiftKey ? "pan" : useView.getState().tool;
     hand.current?.down(at(event), what);
   };

@@ -37,6 +37,7 @@ export function Prior({ studyId, frame, present, close }: { studyId: string; fra
       const canvas = over.current;
       const ctx = canvas?.getContext("2d");
       if (!canvas || !ctx) return;
+      canvas.dataset.slice = String(focus[own.planes.axial.axis]);
       canvas.width = canvas.clientWidth;
       canvas.height = canvas.clientHeight;
       const toCanvas = (world: V3): [number, number] => scene.toCanvas("axial", world);

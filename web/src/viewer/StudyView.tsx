@@ -8,7 +8,7 @@ import { readable } from "../report/words";
 import { useReading } from "../store/reading";
 import { useMayRead } from "../store/session";
 import { act as actOn, confirm, dropAll, press, steer, type Acting } from "./actions";
-import { addFinding, boxAround, propose, saveSoon } from "./editing";
+import { addFinding, boxAround, findingUnder, propose, saveSoon } from "./editing";
 import { clamped, PLANES, rounded, toIndex, toWorld, turned, type Index, type PlaneName, type V3 } from "./geometry";
 import type { Layers } from "./hand";
 import { Help } from "./Help";
@@ -110,7 +110,7 @@ export default function StudyView({ studyId }: { studyId: string }): ReactElemen
         onBox={(from, to) =>
           void propose(studyId, { box_ijk: boxAround(from, to, layers.frame.planes[name].axis, layers.frame.spacing, layers.frame.shape) })
         }
-        onMeasure={(draft) => void measure(draft)}
+        onMeasure={(draft) => void measure(draft, layers)}
       />
     ) : null;
 
@@ -138,6 +138,11 @@ export default function StudyView({ studyId }: { studyId: string }): ReactElemen
         )}
         <p className={`words${(view.words || problem) && scene ? "" : " unseen"}`} role="status" data-testid="words">
           {(scene && problem) || view.words}
+          {scene && problem && !complete && (
+            <button className="again" onClick={() => setReopened((n) => n + 1)}>
+              Try again
+            </button>
+          )}
         </p>
       </section>
       {study && <ReportPanel study={study} choices={choices} liveMl={liveMl} onJump={jump} onPlace={place} onPrior={setPrior} />}
@@ -215,13 +220,13 @@ function useKeys(act: (key: string) => void, study: Acting): void {
   }, [act, study]);
 }
 
-/** Send what was measured; it is the one that Delete removes. */
-async function measure(draft: Draft): Promise<void> {
+/** Send what was measured, as of the finding that it was drawn on; it is the one that Delete removes. */
+async function measure(draft: Draft, { frame, labels }: Layers): Promise<void> {
   const measurement = {
     kind: draft.kind,
     points_xyz: thinned(draft.points).map(turned),
     label: "",
-    finding: useReading.getState().active,
+    finding: labels && findingUnder(labels, draft.points.map((p) => toIndex(frame, p)), useReading.getState().active),
   };
   if (await useReading.getState().change([{ op: "measure", measurement } as Change])) {
     useView.getState().set({ measurement: useReading.getState().reading?.measurements.at(-1)?.id ?? null });

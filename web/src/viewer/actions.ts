@@ -54,11 +54,18 @@ export function dropAll(tool: Tool): void {
   useView.getState().set({ proposal: null, draft: null, tool, words: TOOL_WORDS[tool] });
 }
 
+/** What was told of the last action is told until the next one; what the tool in hand wants stays. */
+export function hush(): void {
+  const { words, tool, draft, proposal, asking, set } = useView.getState();
+  if (words && !draft && !proposal && !asking && words !== TOOL_WORDS[tool]) set({ words: TOOL_WORDS[tool] });
+}
+
 /** Do what a key says, "undo" and "redo" among them. */
 export function act(key: string, study: Acting): void {
   const { editable, labels } = study;
   const view = useView.getState();
   if (EDITS.has(key) && (!editable || labels?.painting)) return; // not in the middle of a stroke
+  hush();
   const tool = TOOLS[key];
   const window = WINDOWS[key];
   if (tool) dropAll(tool);
