@@ -110,7 +110,10 @@ def room(tmp_path_factory, browser: Browser) -> Iterator[Room]:
 
 @pytest.fixture
 def opened(room):
-    """Opens studies, without WebGL where a test is not about it: that is quicker. At the end nothing may have been said in their consoles that a test did not bring about."""
+    """Opens studies, without WebGL where a test is not about it: that is quicker.
+
+    At the end nothing may have been said in their consoles that a test did not bring about.
+    """
     pages: list[Page] = []
 
     def open_(read: Read, *, before: str = NO_WEBGL) -> Page:

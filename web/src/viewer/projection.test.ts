@@ -71,3 +71,14 @@ it("bone is bright and soft tissue is not, findings that are left out are not th
   expect(Math.max(...large.shape)).toBeLessThanOrEqual(176);
   expect(coarseShape(madeFrame([1, 1, 1], [1, 1, 5])).shape).toEqual([1, 1, 1]);
 });
+
+it("labels are found whatever their number of voxels is, and wherever they begin", () => {
+  const odd = madeFrame([5, 3, 3], [1, 1, 1]); // 45 voxels
+  const solid = solidOf(odd, new Int16Array(45));
+  const room = new Uint8Array(46);
+  for (const labels of [room.subarray(0, 45), room.subarray(1)]) {
+    labels.fill(0);
+    for (const n of [0, 7, 44]) labels[n] = 9;
+    expect([...coarseLabels(odd, solid, labels, new Set())].flatMap((label, n) => (label === 9 ? [n] : []))).toEqual([0, 7, 44]);
+  }
+});

@@ -20,37 +20,48 @@ export function coarseShape(frame: Frame): { shape: Index; mm: number } {
   return { shape: sides.map((side) => Math.max(1, Math.ceil(side / mm - 1e-6))) as Index, mm };
 }
 
-/** Visit every voxel of the CT's grid with the coarse voxel that it lies in. */
-function coarsen(frame: Frame, { shape, mm }: { shape: Index; mm: number }, visit: (fine: number, coarse: number) => void): void {
-  const to = [0, 1, 2].map((a) => Int32Array.from({ length: frame.shape[a]! }, (_, n) => Math.min(shape[a]! - 1, Math.floor(((n + 0.5) * frame.spacing[a]!) / mm))));
-  const [x, y, z] = to as [Int32Array, Int32Array, Int32Array];
-  let fine = 0;
-  for (let k = 0; k < frame.shape[2]; k++)
-    for (let j = 0; j < frame.shape[1]; j++) {
-      const row = shape[0] * (y[j]! + shape[1] * z[k]!);
-      for (let i = 0; i < frame.shape[0]; i++, fine++) visit(fine, row + x[i]!);
-    }
+/** Which coarse voxel the voxels of the CT's grid lie in, along each axis. */
+function cells(frame: Frame, { shape, mm }: Pick<Solid, "shape" | "mm">): [Int32Array, Int32Array, Int32Array] {
+  const along = (a: 0 | 1 | 2): Int32Array =>
+    Int32Array.from({ length: frame.shape[a] }, (_, n) => Math.min(shape[a] - 1, Math.floor(((n + 0.5) * frame.spacing[a]) / mm)));
+  return [along(0), along(1), along(2)];
 }
 
 export function solidOf(frame: Frame, hu: Int16Array): Solid {
   const { shape, mm } = coarseShape(frame);
   const bright = new Uint8Array(shape[0] * shape[1] * shape[2]);
   const by = 255 / (HIGH_HU - LOW_HU);
-  coarsen(frame, { shape, mm }, (fine, coarse) => {
-    const value = hu[fine]!;
-    if (value <= LOW_HU) return;
-    const level = value >= HIGH_HU ? 255 : (value - LOW_HU) * by;
-    if (level > bright[coarse]!) bright[coarse] = level;
-  });
+  const [x, y, z] = cells(frame, { shape, mm });
+  let fine = 0;
+  for (let k = 0; k < frame.shape[2]; k++)
+    for (let j = 0; j < frame.shape[1]; j++) {
+      const row = shape[0] * (y[j]! + shape[1] * z[k]!);
+      for (let i = 0; i < frame.shape[0]; i++, fine++) {
+        const value = hu[fine]!;
+        if (value <= LOW_HU) continue;
+        const level = value >= HIGH_HU ? 255 : (value - LOW_HU) * by;
+        const at = row + x[i]!;
+        if (level > bright[at]!) bright[at] = level;
+      }
+    }
   return { shape, mm, bright };
 }
 
 export function coarseLabels(frame: Frame, solid: Solid, labels: Uint8Array, without: ReadonlySet<number>): Uint8Array {
+  const { shape } = solid;
+  const [x, y, z] = cells(frame, solid);
   const found = new Uint8Array(solid.bright.length);
-  coarsen(frame, solid, (fine, coarse) => {
+  const [ni, nj] = frame.shape;
+  const put = (fine: number): void => {
     const label = labels[fine]!;
-    if (label !== 0 && !without.has(label)) found[coarse] = label;
-  });
+    if (label === 0 || without.has(label)) return;
+    const row = Math.floor(fine / ni);
+    found[x[fine % ni]! + shape[0] * (y[row % nj]! + shape[1] * z[Math.floor(row / nj)]!)] = label;
+  };
+  // nearly all of a mask is empty: four voxels are looked at at once
+  const words = labels.byteOffset % 4 === 0 ? new Uint32Array(labels.buffer, labels.byteOffset, labels.length >> 2) : new Uint32Array(0);
+  for (let word = 0; word < words.length; word++) if (words[word] !== 0) for (let n = 0; n < 4; n++) put(4 * word + n);
+  for (let fine = 4 * words.length; fine < labels.length; fine++) put(fine);
   return found;
 }
 
