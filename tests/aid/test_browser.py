@@ -122,6 +122,8 @@ def test_from_the_pacs_to_a_signed_report_in_the_pacs(tmp_path, series, browser)
 
         # a finding of the reader's own: painted, undone, done again
         page.keyboard.press("n")
+        page.keyboard.type("liver tum")
+        page.keyboard.press("Enter")
         mine = max([one["number"] for one in reading["findings"]], default=0) + 1
         expect(page.get_by_test_id(f"finding-{mine}")).to_be_visible()
         expect(page.get_by_test_id("tool-brush")).to_have_attribute("aria-pressed", "true")

@@ -4,7 +4,8 @@ import pytest
 from panlesion.ct.organs import V1_LABELS, V1_NAMES
 from panlesion.ct.volume import standard_grid
 from panlesion.infer.findings import Prediction
-from panlesion.infer.organ_map import LEGEND, organ_map
+from panlesion.infer.organ_map import organ_map
+from panlesion.infer.places import LEGEND
 from panlesion.nets.classes import ANATOMY, ANATOMY_LABELS, pan_tumour_classes
 
 NAMES = pan_tumour_classes().group(ANATOMY).classes

@@ -14,7 +14,7 @@ from panlesion.ct.organs import BONE_LABELS, LUNG_LABELS, V1_NAMES
 from panlesion.ct.volume import Box, LabelMap, Volume
 from panlesion.errors import OrganMapError
 from panlesion.infer.findings import Finding
-from panlesion.infer.organ_map import LEGEND
+from panlesion.infer.places import LEGEND
 from panlesion.infer.record import Caliper, LesionRecord, Reading
 from panlesion.lesion.taxonomy import TYPES, LesionType, Neighbours
 from panlesion.lesion.vocabulary import READINGS
@@ -32,7 +32,7 @@ _ZONES = ("lower zone", "middle zone", "upper zone")
 class Patient:
     """One CT with what is known of it, twice: on its own grid, and on the model's (L,P,S).
 
-    `organs` is the user's map or, `from_network`, the network's, in which some labels stand for more, see `organ_map.LEGEND`.
+    `organs` is the user's map or, `from_network`, the network's, in which some labels stand for more, see `places.LEGEND`.
     `labels` numbers the findings 1 … n on the model's grid, `own_labels` on the CT's own.
     """
 

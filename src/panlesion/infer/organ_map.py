@@ -2,7 +2,7 @@
 
 The network knows 16 classes where the numbering has 104 structures. Single organs get their own label; kidneys and lungs are
 told apart by side; a class of many structures (bone, heart, vessels, muscle, small bowel) gets the label of one of them, which
-then stands for all, as `LEGEND` says. Nobody may read a rib's number or a lobe off such a map.
+then stands for all, as `places.LEGEND` says. Nobody may read a rib's number or a lobe off such a map.
 """
 
 from collections.abc import Mapping
@@ -40,19 +40,6 @@ _SIDED: Mapping[str, tuple[int, int]] = MappingProxyType(
     }
 )
 """Labels on the patient's left and right."""
-
-LEGEND: Mapping[int, str] = MappingProxyType(
-    {
-        V1_LABELS["lung_upper_lobe_left"]: "left lung",
-        V1_LABELS["lung_upper_lobe_right"]: "right lung",
-        V1_LABELS["sacrum"]: "bone",
-        V1_LABELS["heart_myocardium"]: "heart",
-        V1_LABELS["aorta"]: "vessel",
-        V1_LABELS["autochthon_left"]: "muscle",
-        V1_LABELS["small_bowel"]: "bowel",
-    }
-)
-"""What labels that stand for more than their own structure mean in a map made here."""
 
 LEAST_PART = 0.1
 """Parts of an organ below this share of its largest one are left out; ours. Not for classes of many structures."""

@@ -9,6 +9,18 @@ from panlesion.infer.record import LesionRecord
 from panlesion.measure.location.solid import structure_name
 
 UNKNOWN = "an organ that was not recognised"
+LEGEND: Mapping[int, str] = MappingProxyType(
+    {
+        V1_LABELS["lung_upper_lobe_left"]: "left lung",
+        V1_LABELS["lung_upper_lobe_right"]: "right lung",
+        V1_LABELS["sacrum"]: "bone",
+        V1_LABELS["heart_myocardium"]: "heart",
+        V1_LABELS["aorta"]: "vessel",
+        V1_LABELS["autochthon_left"]: "muscle",
+        V1_LABELS["small_bowel"]: "bowel",
+    }
+)
+"""What labels that stand for more than their own structure mean in an organ map that `organ_map` made."""
 _MOST_PARTS = 3
 _SIDES = ("left", "right")
 _COLON_PARTS = frozenset({"ascending", "transverse", "descending", "sigmoid"})

@@ -1576,7 +1576,8 @@ export interface components {
          * FindingOut
          * @description One finding; `number` is its label in the mask. `ai` is the AI's own record, untouched, None for a reader's finding.
          *
-         *     `sentence` is made from the present values, never typed.
+         *     `sentence` is made from the present values, never typed. `place_by` is the AI until a reader says where it is: a reader's
+         *     own finding lies in the organ that the AI sees under its outline.
          */
         FindingOut: {
             /** Number */
@@ -1593,6 +1594,8 @@ export interface components {
             side: string;
             /** Location */
             location: string;
+            /** @default ai */
+            place_by: components["schemas"]["Origin"];
             /** Probability */
             probability: number | null;
             size: components["schemas"]["Size"] | null;

@@ -2,7 +2,7 @@ import type { ReactElement } from "react";
 import type { Change, Choices, Finding } from "../api/client";
 import { useReading } from "../store/reading";
 import { css } from "../viewer/draw";
-import { aiWords, placeWords, readable, sizeWords, withPresent } from "./words";
+import { aiWords, organWords, placeWords, readable, sizeWords, withPresent } from "./words";
 import { Words } from "./Words";
 
 interface Props {
@@ -73,6 +73,8 @@ function Details({ finding, choices, locked, tell }: DetailProps): ReactElement 
       <label>
         Type
         <select
+          className={finding.ai?.type === finding.type ? "is-ai" : ""}
+          title={finding.ai?.type === finding.type ? "as the AI sees it (Y: another)" : "Y: another"}
           data-testid={`type-${finding.number}`}
           disabled={locked}
           value={finding.type}
@@ -114,6 +116,8 @@ function Place({ finding, organs, locked, tell }: Pick<DetailProps, "finding" | 
         <label>
           Organ
           <select
+            className={finding.organ && finding.place_by === "ai" ? "is-ai" : ""}
+            title={finding.organ && finding.place_by === "ai" ? "as the AI sees it" : undefined}
             data-testid={`organ-${finding.number}`}
             disabled={locked}
             value={finding.organ}
@@ -121,7 +125,7 @@ function Place({ finding, organs, locked, tell }: Pick<DetailProps, "finding" | 
           >
             {[...new Set([finding.organ, "", ...organs])].map((organ) => (
               <option key={organ} value={organ}>
-                {organ ? readable(organ) : "unknown"}
+                {organ ? organWords(organ) : "unknown"}
               </option>
             ))}
           </select>

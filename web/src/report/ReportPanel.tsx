@@ -1,12 +1,12 @@
 import { useEffect, useState, type ReactElement } from "react";
-import { get, type Choices, type Finding, type Reading, type Study } from "../api/client";
+import { type Choices, type Finding, type Reading, type Study } from "../api/client";
 import { useReading } from "../store/reading";
 import { useMayRead } from "../store/session";
-import { wordsOf } from "../viewer/Pane";
 import { age, day, personName } from "../worklist/format";
 import { Compared } from "./Compared";
 import { Conflicted } from "./Conflicted";
 import { FindingCard } from "./FindingCard";
+import { Measurements } from "./Measurements";
 import { Sign } from "./Sign";
 import { Signed } from "./Signed";
 import { Words } from "./Words";
@@ -21,20 +21,19 @@ export function openSign(): void {
 
 interface Props {
   study: Study;
+  choices: Choices | null;
   liveMl: ReadonlyMap<number, number>;
   onJump: (finding: Finding) => void;
+  /** Go to a point of the patient, RAS+ mm. */
+  onPlace: (at: [number, number, number]) => void;
   onPrior: (studyId: string | null) => void;
 }
 
 /** The report beside the images. */
-export function ReportPanel({ study, liveMl, onJump, onPrior }: Props): ReactElement {
+export function ReportPanel({ study, choices, liveMl, onJump, onPlace, onPrior }: Props): ReactElement {
   const { reading, active, conflict } = useReading();
-  const [choices, setChoices] = useState<Choices | null>(null);
   const [signing, setSigning] = useState(false);
   const mayRead = useMayRead();
-  useEffect(() => {
-    get<Choices>("/api/choices").then(setChoices, () => undefined);
-  }, []);
   useEffect(() => {
     openIt = () => mayRead && reading && reading.state !== "signed" && setSigning(true);
     return () => {
@@ -76,7 +75,7 @@ export function ReportPanel({ study, liveMl, onJump, onPrior }: Props): ReactEle
               ))}
             </ul>
           </section>
-          <Measurements reading={reading} locked={locked} />
+          <Measurements reading={reading} locked={locked} onPlace={onPlace} />
           <Impression reading={reading} locked={locked} />
           <Compared studyId={study.id} reading={reading} locked={locked} onPrior={onPrior} />
           {reading.doubts.length > 0 && (
@@ -132,28 +131,6 @@ function Saved(): ReactElement {
         </span>
       )}
     </div>
-  );
-}
-
-function Measurements({ reading, locked }: { reading: Reading; locked: boolean }): ReactElement | null {
-  const change = useReading((s) => s.change);
-  if (reading.measurements.length === 0) return null;
-  return (
-    <section>
-      <h3>Measurements</h3>
-      <ul>
-        {reading.measurements.map((one) => (
-          <li key={one.id} className="line">
-            {one.kind} {one.finding ? `of ${one.finding}` : ""}: {wordsOf(one.values)}
-            {!locked && (
-              <button className="plain" aria-label="remove this measurement" onClick={() => void change([{ op: "unmeasure", id: one.id }])}>
-                ✕
-              </button>
-            )}
-          </li>
-        ))}
-      </ul>
-    </section>
   );
 }
 

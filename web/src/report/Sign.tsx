@@ -12,8 +12,10 @@ export function Sign({ studyId, reading, close }: { studyId: string; reading: Re
   const [busy, setBusy] = useState(false);
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => {
-    dialog.current?.showModal();
+    const shown = dialog.current;
+    shown?.showModal();
     field.current?.focus(); // not the button that accepts all: a key too many would be a decision
+    return () => shown?.close();
   }, []);
   const { open, empty, accepted, rejected } = signable(reading);
   const decide = (decision: "accepted" | "rejected"): void =>
@@ -37,7 +39,7 @@ export function Sign({ studyId, reading, close }: { studyId: string; reading: Re
     }
   };
   return (
-    <dialog ref={dialog} onClose={close} aria-label="Sign the report">
+    <dialog ref={dialog} onCancel={close} aria-label="Sign the report">
       <form onSubmit={(event) => void submit(event)}>
         <h2>Sign the report</h2>
         <p>
@@ -71,7 +73,7 @@ export function Sign({ studyId, reading, close }: { studyId: string; reading: Re
           {problem}
         </p>
         <div className="actions">
-          <button type="button" onClick={() => dialog.current?.close()}>
+          <button type="button" onClick={close}>
             Cancel
           </button>
           <button className="primary" data-testid="sign-confirm" disabled={busy || open.length > 0 || empty.length > 0}>

@@ -15,8 +15,11 @@ it("tells the painted volume before the server has measured it", () => {
 });
 
 it("names a side once", () => {
-  expect(placeWords(finding({}))).toBe("kidney left");
-  expect(placeWords(finding({ organ: "lung", location: "upper zone" }))).toBe("lung left, upper zone");
+  expect(placeWords(finding({}))).toBe("left kidney");
+  expect(placeWords(finding({ location: "left upper pole" }))).toBe("left kidney, upper pole");
+  expect(placeWords(finding({ organ: "lung", location: "upper zone" }))).toBe("left lung, upper zone");
+  expect(placeWords(finding({ organ: "rib_right_8", side: "right" }))).toBe("right rib 8");
+  expect(placeWords(finding({ organ: "liver", side: "", location: "segment VII" }))).toBe("liver, segment VII");
   expect(placeWords(finding({ organ: "" }))).toBe("place unknown");
 });
 

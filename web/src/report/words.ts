@@ -11,10 +11,19 @@ export function sizeWords(finding: Finding, liveMl: number | undefined): string 
   return `${finding.size.long.length_mm.toFixed(0)} × ${finding.size.short.length_mm.toFixed(0)} mm · ${volume} ml`;
 }
 
+/** kidney_left as "left kidney", rib_left_8 as "left rib 8"; another side than the name's own is left to the name. */
+export function organWords(organ: string, side = ""): string {
+  const words = organ.split("_").filter(Boolean);
+  const own = words.find((word) => word === "left" || word === "right");
+  const first = own ?? (words.length > 0 ? side : "");
+  return [first, ...words.filter((word) => word !== own)].filter(Boolean).join(" ");
+}
+
 export function placeWords(finding: Finding): string {
-  const organ = readable(finding.organ);
-  const side = finding.side && !organ.includes(finding.side) ? ` ${finding.side}` : "";
-  return organ ? `${organ}${side}${finding.location ? `, ${finding.location}` : ""}` : "place unknown";
+  const organ = organWords(finding.organ, finding.side);
+  const side = /^(left|right) /.exec(organ)?.[0] ?? "";
+  const part = side ? finding.location.replace(side, "") : finding.location;
+  return organ ? `${organ}${part && part !== organ ? `, ${part}` : ""}` : "place unknown";
 }
 
 /** What the AI had said of an attribute, where it is worth telling beside the present value, in the words of the choices. */
@@ -57,4 +66,19 @@ export function change(then: number | null, now: number | null): string {
   if (now === null) return "gone";
   if (then <= 0) return "";
   return `${now >= then ? "+" : "−"}${Math.abs((100 * (now - then)) / then).toFixed(0)} %`;
+}
+
+/** What a measurement came to. */
+export function valuesWords(values: Record<string, number>): string {
+  const mm = (v: number | undefined): string => (v === undefined ? "" : v.toFixed(1));
+  if (values.length_mm !== undefined) return `${mm(values.length_mm)} mm`;
+  if (values.long_mm !== undefined) return `${mm(values.long_mm)} × ${mm(values.short_mm)} mm`;
+  if (values.area_mm2 !== undefined) return `${(values.area_mm2 / 100).toFixed(2)} cm², ${values.mean_hu?.toFixed(0)} ± ${values.sd_hu?.toFixed(0)} HU`;
+  return "";
+}
+
+/** The middle of some points. */
+export function middle(points: readonly (readonly number[])[]): [number, number, number] {
+  const mean = (axis: number): number => points.reduce((sum, p) => sum + p[axis]!, 0) / points.length;
+  return [mean(0), mean(1), mean(2)];
 }

@@ -4,9 +4,13 @@ import { HELP } from "./keys";
 /** All keys on one sheet. */
 export function Help({ close }: { close: () => void }): ReactElement {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
+  useEffect(() => {
+    const shown = dialog.current;
+    shown?.showModal();
+    return () => shown?.close();
+  }, []);
   return (
-    <dialog ref={dialog} className="help" onClose={close} aria-label="Keys">
+    <dialog ref={dialog} className="help" onCancel={close} aria-label="Keys">
       <div className="columns">
         {Object.entries(HELP).map(([title, keys]) => (
           <section key={title}>
@@ -27,7 +31,7 @@ export function Help({ close }: { close: () => void }): ReactElement {
         ))}
       </div>
       <div className="actions">
-        <button onClick={() => dialog.current?.close()}>Close</button>
+        <button onClick={close}>Close</button>
       </div>
     </dialog>
   );

@@ -37,6 +37,7 @@ export function Prior({ studyId, frame, present, close }: { studyId: string; fra
       const canvas = over.current;
       const ctx = canvas?.getContext("2d");
       if (!canvas || !ctx) return;
+      canvas.dataset.slice = String(focus[own.planes.axial.axis]);
       canvas.width = canvas.clientWidth;
       canvas.height = canvas.clientHeight;
       const toCanvas = (world: V3): [number, number] => scene.toCanvas("axial", world);
@@ -58,14 +59,26 @@ export function Prior({ studyId, frame, present, close }: { studyId: string; fra
     };
   }, [scene, own, labels, frame, present, shift, study]);
 
+  const scroll = (by: number): void => {
+    if (own) setShift((mm) => mm - by * own.spacing[own.planes.axial.axis]);
+  };
+
   return (
     <div className="pane" data-testid="pane-prior">
       <div className="gl" ref={gl} />
       <canvas
         ref={over}
-        role="img"
-        aria-label="prior study, axial plane"
-        onWheel={(event) => own && setShift((mm) => mm - Math.sign(event.deltaY) * own.spacing[own.planes.axial.axis])}
+        tabIndex={0}
+        role="application"
+        aria-roledescription="image plane"
+        aria-label="prior study, axial plane; it scrolls along, and by itself with the wheel or ↑ ↓"
+        onWheel={(event) => scroll(Math.sign(event.deltaY))}
+        onKeyDown={(event) => {
+          if (event.key !== "ArrowUp" && event.key !== "ArrowDown") return;
+          scroll(event.key === "ArrowDown" ? 1 : -1);
+          event.preventDefault();
+          event.stopPropagation(); // the present study stays where it is
+        }}
       />
       <button className="close" onClick={close} aria-label="close the prior study">
         ×

@@ -1,7 +1,7 @@
 // What lies over the picture: masks, measurements, crosshair, letters, scale.
-import { add, distance, dot, letter, toWorld, type Frame, type Index, type Plane, type V3 } from "./geometry";
+import { edges, type Point } from "./camera";
+import { add, distance, dot, toWorld, type Frame, type Index, type Plane, type V3 } from "./geometry";
 
-export type Point = [number, number];
 export type ToCanvas = (world: V3) => Point;
 
 /** One colour a finding, far apart, readable on grey: golden-angle hues. */
@@ -30,11 +30,11 @@ const NARROW = 380;
 
 /** R L A P H F at the edges, and a bar of some centimetres. */
 export function drawFrame(ctx: CanvasRenderingContext2D, plane: Plane, width: number, height: number, toCanvas: ToCanvas, middle: V3): void {
-  const minus = (v: V3): V3 => [-v[0], -v[1], -v[2]];
-  text(ctx, letter(minus(plane.right)), 8, height / 2 + 4);
-  text(ctx, letter(plane.right), width - 8, height / 2 + 4, "right");
-  text(ctx, letter(plane.up), width / 2, width < NARROW ? 34 : 16, "center"); // below the slice number where both have no room
-  text(ctx, letter(minus(plane.up)), width / 2, height - 8, "center");
+  const [left, right, top, bottom] = edges(plane);
+  text(ctx, left, 8, height / 2 + 4);
+  text(ctx, right, width - 8, height / 2 + 4, "right");
+  text(ctx, top, width / 2, width < NARROW ? 34 : 16, "center"); // below the slice number where both have no room
+  text(ctx, bottom, width / 2, height - 8, "center");
   const here = toCanvas(middle);
   const there = toCanvas(add(middle, plane.right, 10));
   const pxPerMm = Math.hypot(there[0] - here[0], there[1] - here[1]) / 10;
@@ -52,7 +52,7 @@ export function drawFrame(ctx: CanvasRenderingContext2D, plane: Plane, width: nu
 }
 
 /** The other two planes as lines, with a gap where they meet. */
-export function drawCross(ctx: CanvasRenderingContext2D, frame: Frame, plane: Plane, focus: Index, width: number, height: number, toCanvas: ToCanvas): void {
+export function drawCross(ctx: CanvasRenderingContext2D, frame: Frame, focus: Index, width: number, height: number, toCanvas: ToCanvas): void {
   const [x, y] = toCanvas(toWorld(frame, focus));
   ctx.strokeStyle = "rgb(108 178 240 / 65%)";
   ctx.lineWidth = 1;
@@ -62,7 +62,6 @@ export function drawCross(ctx: CanvasRenderingContext2D, frame: Frame, plane: Pl
     ctx.lineTo(...to);
   }
   ctx.stroke();
-  void plane;
 }
 
 /** A measurement on the slice it was made on: `points` in LPS+ mm. */
@@ -70,16 +69,14 @@ export function drawMeasurement(
   ctx: CanvasRenderingContext2D,
   plane: Plane,
   here: V3,
-  kind: string,
-  points: V3[],
-  words: string,
+  { kind, points, words, chosen }: { kind: string; points: V3[]; words: string; chosen: boolean },
   toCanvas: ToCanvas,
   reachMm: number,
 ): boolean {
   if (points.length === 0 || points.some((p) => Math.abs(dot(add(p, here, -1), plane.normal)) > reachMm)) return false;
   const at = points.map(toCanvas);
   ctx.strokeStyle = "#f5e663";
-  ctx.lineWidth = 1.5;
+  ctx.lineWidth = chosen ? 2.5 : 1.5;
   ctx.beginPath();
   if (kind === "roi" || kind === "box") {
     at.forEach((p, n) => (n === 0 ? ctx.moveTo(...p) : ctx.lineTo(...p)));
@@ -90,6 +87,7 @@ export function drawMeasurement(
       ctx.lineTo(...at[n + 1]!);
     }
   ctx.stroke();
+  if (chosen) for (const [x, y] of kind === "roi" ? [] : at) ctx.strokeRect(x - 3, y - 3, 6, 6);
   const last = at.reduce((far, p) => (p[0] > far[0] ? p : far));
   text(ctx, words, last[0] + 6, last[1] + 4, "left", "#f5e663");
   return true;

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { useReading } from "../store/reading";
-import { boxAround, forgetStrokes, freeNumber, saveNow, saveSoon, takeProposal, unsaved } from "./editing";
+import { boxAround, findingUnder, forgetStrokes, freeNumber, saveNow, saveSoon, takeProposal, unsaved } from "./editing";
 import { Labels } from "./labels";
 import { useView } from "./view";
 
@@ -118,4 +118,16 @@ it("adds no finding for a proposal that has nothing of its own, and keeps one th
   await takeProposal(labels);
   expect(useView.getState().proposal).toEqual(kept);
   expect(labels.counts.get(2)).toBeUndefined();
+});
+
+it("a measurement belongs to the finding it was drawn on, the one in hand before others, and to none where there is none", () => {
+  const labels = new Labels([20, 20, 3], [1, 1, 1], new Uint8Array(1200));
+  labels.begin("two");
+  for (let i = 4; i <= 8; i++) labels.put(labels.offset([i, 5, 1]), 1);
+  for (let i = 10; i <= 11; i++) labels.put(labels.offset([i, 5, 1]), 2);
+  labels.end();
+  expect(findingUnder(labels, [[3, 5, 1], [12, 5, 1]], null)).toBe(1);
+  expect(findingUnder(labels, [[3, 5, 1], [12, 5, 1]], 2)).toBe(2);
+  expect(findingUnder(labels, [[3, 15, 1], [12, 15, 1]], 1)).toBeNull();
+  expect(findingUnder(labels, [[-9, 5, 1], [40, 99, 7]], 1)).toBeNull();
 });

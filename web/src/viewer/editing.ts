@@ -1,7 +1,7 @@
 // Between the mask in the hand and the mask on the server: saved a little after each stroke, reloaded when another won.
 import { ApiError, call, type Change, type Schemas } from "../api/client";
 import { useReading } from "../store/reading";
-import type { Index, V3 } from "./geometry";
+import { rounded, type Index, type V3 } from "./geometry";
 import type { Labels } from "./labels";
 import { expand } from "./shapes";
 import { useView, type Proposal } from "./view";
@@ -90,6 +90,20 @@ export async function takeProposal(labels: Labels): Promise<void> {
   labels.lay(proposal.start, proposal.shape, proposal.mask, number);
   redraw();
   saveSoon(labels);
+}
+
+/** The finding that lies under most of a measurement: `points` are voxels, those between them count as well; the one in hand goes before others. */
+export function findingUnder(labels: Labels, points: V3[], active: number | null): number | null {
+  const seen = new Map<number, number>();
+  points.forEach((from, n) => {
+    const to = points[(n + 1) % points.length]!;
+    for (let t = 0; t < 1; t += 0.1) {
+      const label = labels.at(rounded([0, 1, 2].map((a) => from[a]! + t * (to[a]! - from[a]!)) as V3));
+      if (label !== 0) seen.set(label, (seen.get(label) ?? 0) + 1);
+    }
+  });
+  if (active !== null && seen.has(active)) return active;
+  return [...seen].sort((a, b) => b[1] - a[1])[0]?.[0] ?? null;
 }
 
 /** A box around two corners, at least some millimetres deep: half open, in voxels. */

@@ -2,6 +2,7 @@
 import type { Planes } from "../store/reading";
 import { distances } from "./shapes";
 import { inside, type Index, type V3 } from "./geometry";
+import { otherAxes } from "./mask";
 
 /** What an action changed: voxel offsets, ascending, with their labels before and after. */
 export interface Step {
@@ -74,7 +75,8 @@ export class Labels {
     return this.open !== null;
   }
 
-  private put(at: number, label: number): void {
+  /** Label a voxel, within an action. */
+  put(at: number, label: number): void {
     const old = this.voxels[at]!;
     if (old === label) return;
     if (!this.open) throw new Error("no action is open");
@@ -189,17 +191,13 @@ export class Labels {
     }
   }
 
-  private planeAxes(axis: 0 | 1 | 2): [0 | 1 | 2, 0 | 1 | 2] {
-    return axis === 0 ? [1, 2] : axis === 1 ? [0, 2] : [0, 1];
-  }
-
   private strides(): V3 {
     return [1, this.shape[0], this.shape[0] * this.shape[1]];
   }
 
   /** Fill what a label encloses in one plane. Returns how many voxels that were. */
   fillHoles(plane: number, axis: 0 | 1 | 2, label: number): number {
-    const [a, b] = this.planeAxes(axis);
+    const [a, b] = otherAxes(axis);
     const [na, nb] = [this.shape[a], this.shape[b]];
     const stride = this.strides();
     const base = plane * stride[axis];
@@ -275,7 +273,7 @@ export class Labels {
 
   /** The offset of every pixel of a plane of a box, in the order of its two axes. */
   private pixels(n: number, axis: 0 | 1 | 2, { low, high }: Box, told: (offset: number, at: number) => void): void {
-    const [a, b] = this.planeAxes(axis);
+    const [a, b] = otherAxes(axis);
     const stride = this.strides();
     let at = 0;
     for (let y = low[b]; y <= high[b]; y++)
@@ -298,12 +296,12 @@ export class Labels {
   }
 
   private sizeOf(axis: 0 | 1 | 2, { low, high }: Box): [number, number] {
-    const [a, b] = this.planeAxes(axis);
+    const [a, b] = otherAxes(axis);
     return [high[a] - low[a] + 1, high[b] - low[b] + 1];
   }
 
   private signed(n: number, axis: 0 | 1 | 2, label: number, box: Box): Float32Array {
-    const [a, b] = this.planeAxes(axis);
+    const [a, b] = otherAxes(axis);
     const [width, height] = this.sizeOf(axis, box);
     const mask = this.slice(n, axis, label, box);
     const out = distances(mask, width, height, this.spacing[a], this.spacing[b], 1);

@@ -1,26 +1,26 @@
-// The voxels of a study: the CT from the middle plane outwards, and its masks.
+// The voxels of a study: the CT from the plane that is looked at outwards, and its masks.
 import { request } from "../api/client";
 import type { Frame } from "./geometry";
 
 const PLANES_AT_ONCE = 12;
 const IN_FLIGHT = 4;
 
-/** Fetch the CT; `told` hears of every stretch of planes that has come. */
+/** Fetch the CT into `hu`, plane `from` first; `told` hears how many planes are there. */
 export async function loadCt(
   studyId: string,
   frame: Frame,
-  told: (hu: Int16Array, first: number, last: number, done: number) => void,
+  hu: Int16Array,
+  from: number,
+  told: (done: number) => void,
   signal: AbortSignal,
-): Promise<Int16Array> {
+): Promise<void> {
   const [columns, rows, planes] = frame.shape;
   const plane = columns * rows;
-  const hu = new Int16Array(plane * planes);
-  const middle = Math.floor(planes / 2);
-  // the middle one alone first: it is on the screen before the rest is asked for
-  const stretches: [number, number][] = [[middle, middle]];
+  // that one alone first: it is on the screen before the rest is asked for
+  const stretches: [number, number][] = [[from, from]];
   for (let first = 0; first < planes; first += PLANES_AT_ONCE) stretches.push([first, Math.min(first + PLANES_AT_ONCE, planes) - 1]);
   const [head, ...rest] = stretches;
-  rest.sort((a, b) => Math.abs(a[0] + a[1] - 2 * middle) - Math.abs(b[0] + b[1] - 2 * middle));
+  rest.sort((a, b) => Math.abs(a[0] + a[1] - 2 * from) - Math.abs(b[0] + b[1] - 2 * from));
   let done = 0;
   const fetchOne = async ([first, last]: [number, number]): Promise<void> => {
     const answer = await request("GET", `/api/studies/${studyId}/volume?first_k=${first}&last_k=${last}`, { signal });
@@ -30,7 +30,7 @@ export async function loadCt(
     }
     hu.set(new Int16Array(bytes), first * plane); // little-endian, as every machine with a browser is
     done += last - first + 1;
-    told(hu, first, last, Math.min(done, planes));
+    told(Math.min(done, planes));
   };
   if (head) await fetchOne(head);
   done = 0;
@@ -40,7 +40,6 @@ export async function loadCt(
       for (const stretch of queue) await fetchOne(stretch);
     }),
   );
-  return hu;
 }
 
 /** The present mask, or the AI's own. */

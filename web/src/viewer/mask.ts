@@ -64,6 +64,8 @@ export function borders(labels: Uint8Array, width: number, height: number, told:
 
 export interface MaskLook {
   filled: boolean;
+  /** Of the fill, 0 to 1; the active finding's is stronger, a rejected one's weaker. */
+  opacity?: number;
   active: number | null;
   dimmed: ReadonlySet<number>;
   dashed?: boolean;
@@ -108,6 +110,7 @@ export class MaskLayer {
     if (look.filled) {
       ctx.save();
       ctx.imageSmoothingEnabled = false;
+      ctx.globalAlpha = look.opacity ?? 0.25;
       ctx.transform(place.a, place.b, place.c, place.d, place.e, place.f);
       ctx.drawImage(made.picture, made.at[0], made.at[1]);
       ctx.restore();
@@ -158,7 +161,7 @@ function fill(picture: HTMLCanvasElement, labels: Uint8Array, width: number, [x0
       image.data[at] = r;
       image.data[at + 1] = g;
       image.data[at + 2] = b;
-      image.data[at + 3] = look.dimmed.has(label) ? 18 : label === look.active ? 70 : 46;
+      image.data[at + 3] = look.dimmed.has(label) ? 70 : label === look.active ? 255 : 180;
     }
   flat.putImageData(image, 0, 0);
 }

@@ -2,24 +2,27 @@
 import { useEffect, useState } from "react";
 import { ApiError, get, type Study } from "../api/client";
 import { useReading } from "../store/reading";
-import { frameOf, type Frame, type Index } from "./geometry";
+import { clamped, frameOf, type Frame, type Index } from "./geometry";
 import { Labels } from "./labels";
 import { loadCt, loadMask } from "./load";
-import { canDraw, Scene } from "./scene";
+import type { Scene } from "./scene";
+import { FlatScene, NOT_YET } from "./scene_flat";
 import { resetView, useView } from "./view";
 
 export interface Opened {
   study: Study | null;
   frame: Frame | null;
+  /** The CT; voxels of planes that have not come are `NOT_YET`. */
   hu: Int16Array | null;
   labels: Labels | null;
   original: Uint8Array | null;
   scene: Scene | null;
-  /** The middle plane alone, shown while the others come. */
-  first: { plane: Int16Array; k: number } | null;
+  /** How many planes have come, and whether these are all. */
   loaded: number;
+  complete: boolean;
   problem: string;
-  graphics: boolean;
+  /** What draws the planes: the graphics card, or the processor where there is no WebGL or it was lost. */
+  graphics: "asking" | "webgl" | "none" | "lost";
 }
 
 const NOTHING: Opened = {
@@ -29,10 +32,10 @@ const NOTHING: Opened = {
   labels: null,
   original: null,
   scene: null,
-  first: null,
   loaded: 0,
+  complete: false,
   problem: "",
-  graphics: true,
+  graphics: "asking",
 };
 
 const ASK_AGAIN_MS = 4000;
@@ -47,6 +50,14 @@ export function useStudy(studyId: string, again: number, reopened = 0, readOnly 
     const stop = new AbortController();
     let scene: Scene | null = null;
     let later: number | undefined;
+    /** One scene in the place of another, seen alike. */
+    const instead = (next: Scene, change: Partial<Opened>): void => {
+      const before = scene;
+      if (before) next.lookAs(before);
+      scene = next;
+      put({ scene: next, ...change });
+      if (before) setTimeout(() => before.destroy()); // its panes have let go of it by then
+    };
     const open = async (): Promise<void> => {
       const study = await get<Study>(`/api/studies/${studyId}`, stop.signal);
       put({ study });
@@ -56,30 +67,41 @@ export function useStudy(studyId: string, again: number, reopened = 0, readOnly 
         return;
       }
       const frame = frameOf(study.grid);
-      put({ frame });
-      const focus = middleOf(frame);
       const finding = useReading.getState().reading?.findings[0]?.size?.centre_ijk as Index | undefined;
-      if (!readOnly) resetView(finding ?? focus);
-      const graphics = canDraw();
-      put({ graphics });
-      const mask = loadMask(studyId, false, stop.signal).catch(unlessMissing);
-      const ai = loadMask(studyId, true, stop.signal).catch(unlessMissing);
-      const hu = await loadCt(
+      const focus = clamped(frame.shape, finding ?? middleOf(frame));
+      if (!readOnly) resetView(focus);
+      const hu = new Int16Array(frame.shape[0] * frame.shape[1] * frame.shape[2]).fill(NOT_YET);
+      const flat = new FlatScene(frame, hu);
+      instead(flat, { frame, hu });
+      const masks = Promise.all([loadMask(studyId, false, stop.signal).catch(unlessMissing), loadMask(studyId, true, stop.signal).catch(unlessMissing)]);
+      const masked = masks.then(([voxels, original]) => {
+        if (!stop.signal.aborted) put({ labels: voxels ? new Labels(frame.shape, frame.spacing, voxels, hu) : null, original: original ?? null });
+      });
+      const ct = loadCt(
         studyId,
         frame,
-        (all, first, last, done) => {
-          const size = frame.shape[0] * frame.shape[1];
-          if (first === last) put({ first: { plane: all.slice(first * size, (first + 1) * size), k: first }, loaded: 1 });
-          else put({ loaded: done });
+        hu,
+        focus[2],
+        (loaded) => {
+          flat.arrived();
+          put({ loaded });
         },
         stop.signal,
       );
-      if (stop.signal.aborted) return;
-      if (graphics) scene = new Scene(frame, hu);
-      const [voxels, original] = await Promise.all([mask, ai]);
-      if (stop.signal.aborted) return scene?.destroy();
-      const labels = voxels ? new Labels(frame.shape, frame.spacing, voxels, hu) : null;
-      put({ hu, scene, labels, original: original ?? null, first: null });
+      await Promise.all([masked, ct]);
+      if (!stop.signal.aborted && !readOnly) await accelerate(frame, hu);
+      if (!stop.signal.aborted) put({ complete: true });
+    };
+    const accelerate = async (frame: Frame, hu: Int16Array): Promise<void> => {
+      const flatly = (graphics: "none" | "lost"): void => instead(new FlatScene(frame, hu), { graphics });
+      try {
+        const { canDraw, GlScene } = await import("./scene_gl");
+        if (stop.signal.aborted) return;
+        if (!canDraw()) return put({ graphics: "none" });
+        instead(new GlScene(frame, hu, () => flatly("lost")), { graphics: "webgl" });
+      } catch {
+        if (!stop.signal.aborted) flatly("none"); // the pictures are there without it
+      }
     };
     const attempt = (): void => {
       open().catch((error: unknown) => {

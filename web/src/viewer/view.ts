@@ -1,9 +1,10 @@
 // What the viewer shows and which tool is in hand.
 import { create } from "zustand";
 import type { Index, PlaneName, V3 } from "./geometry";
+import type { Brush } from "./labels";
 import type { Window } from "./scene";
 
-export type Tool = "cross" | "brush" | "erase" | "length" | "bidirectional" | "roi" | "point" | "box";
+export type Tool = "cross" | "brush" | "erase" | "bucket" | "length" | "bidirectional" | "roi" | "point" | "box";
 
 export const WINDOWS: Record<string, Window & { words: string }> = {
   "1": { words: "Soft tissue", level: 40, width: 400 },
@@ -27,8 +28,10 @@ export interface Draft {
   points: V3[];
 }
 
-interface View {
+export interface View {
   focus: Index;
+  /** The plane that the keyboard's hand is in. */
+  plane: PlaneName;
   window: Window;
   tool: Tool;
   radiusMm: number;
@@ -37,6 +40,10 @@ interface View {
   slabMm: number;
   overlay: boolean;
   filled: boolean;
+  /** Of the masks' fill, 0 to 1. */
+  opacity: number;
+  /** The measurement that Delete removes. */
+  measurement: string | null;
   original: boolean;
   cross: boolean;
   draft: Draft | null;
@@ -58,6 +65,9 @@ const START = {
   slabMm: 0,
   overlay: true,
   filled: true,
+  opacity: 0.25,
+  measurement: null,
+  plane: "axial" as PlaneName,
   original: false,
   cross: true,
   draft: null,
@@ -74,6 +84,10 @@ export const useView = create<View>((set) => ({
   redraw: () => set((s) => ({ drawn: s.drawn + 1 })),
 }));
 
+export const brushOf = (view: View): Brush => ({ radiusMm: view.radiusMm, sphere: view.sphere, range: view.range });
+
+/** How a reader likes to see and paint stays from study to study; the window, the place and what is open do not. */
 export function resetView(focus: Index): void {
-  useView.setState({ ...START, focus });
+  const { opacity, radiusMm, sphere, filled, cross } = useView.getState();
+  useView.setState({ ...START, opacity, radiusMm, sphere, filled, cross, focus });
 }

@@ -25,7 +25,7 @@ _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     # not no-referrer: browsers then send "Origin: null" with forms of our own page
     "Referrer-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=(), serial=(), bluetooth=()",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=(), serial=()",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Research-Use": RESEARCH_USE,

@@ -122,7 +122,8 @@ def _of_finding(finding: FindingOut, change: Decide | Retype | Describe | Place 
             return {"attributes": _described(finding, change)}
         case Place():
             _check_organ(change.organ)
-            return {"organ": change.organ, "side": change.side, "location": change.location}
+            told = {"organ": change.organ, "side": change.side, "location": change.location}
+            return {**told, "place_by": Origin.READER}
     assert_never(change)
 
 

@@ -17,6 +17,7 @@ from panlesion.aid.reads.masks import (
     without,
     write_mask,
 )
+from panlesion.aid.reads.places import placed
 from panlesion.aid.reads.scan import grid_of, open_scan, results_folder, series_folder
 from panlesion.aid.reads.sizes import sizes_of
 from panlesion.aid.reads.versions import check_version, store
@@ -98,11 +99,14 @@ def save_planes(
         sizes = sizes_of(scan_of(session, settings, study, reading), labels, touched)
         original = None if reading.original_mask is None else read_mask(settings, reading.original_mask, grid.shape)
         edited = {n: original is None or not same_label(labels, original, n) for n in touched}
+        findings = [
+            one.model_copy(update={"size": sizes[one.number], "mask_edited": edited[one.number]})
+            if one.number in touched
+            else one
+            for one in document.findings
+        ]
+        findings = placed(findings, touched, results_folder(settings, reading), labels)
         mask = write_mask(settings, study.id, based_on + 1, labels)
-    findings = [
-        one.model_copy(update={"size": sizes[one.number], "mask_edited": edited[one.number]}) if one.number in touched else one
-        for one in document.findings
-    ]
     document = worded(document.model_copy(update={"findings": findings}), base_of(settings, reading))
     _store(session, settings, reading, document, mask, by, ops=["paint"], numbers=sorted(touched), planes=[first, last])
 

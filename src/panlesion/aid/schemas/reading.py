@@ -50,7 +50,8 @@ class Size(Out):
 class FindingOut(Out):
     """One finding; `number` is its label in the mask. `ai` is the AI's own record, untouched, None for a reader's finding.
 
-    `sentence` is made from the present values, never typed.
+    `sentence` is made from the present values, never typed. `place_by` is the AI until a reader says where it is: a reader's
+    own finding lies in the organ that the AI sees under its outline.
     """
 
     number: Number
@@ -61,6 +62,7 @@ class FindingOut(Out):
     organ: str
     side: str
     location: str
+    place_by: Origin = Origin.AI
     probability: float | None
     size: Size | None
     attributes: dict[str, Attribute]
