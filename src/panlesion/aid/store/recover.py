@@ -108,6 +108,6 @@ def _empty(incoming: Path) -> None:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
             continue
-        with suppress(OSError), path.open("rb") as stream:
+        with suppress(OSError), path.open("r+b") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink(missing_ok=True)
