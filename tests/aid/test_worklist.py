@@ -17,7 +17,17 @@ from panlesion.aid.vocabulary import JobKind, Role, StudySource, StudyState
 from panlesion.aid.worklist import Asked, Sort, worklist
 
 AT = datetime(2025, 3, 4, tzinfo=UTC)
-NAMES = ("Doe^Jane", "DOE^JOHN", "MÜLLER^EVA", "müller^udo=山田^太郎", "Weiß^Åse", "100%_\\^X", "100aab^X", "de la Cruz^Ana", "")
+NAMES = (
+    "Doe^Jane",
+    "DOE^JOHN",
+    "MÜLLER^EVA",
+    "müller^udo=山田^太郎",
+    "Weiß^Åse",
+    "100%_\\^X",
+    "100aab^X",
+    "de la Cruz^Ana",
+    "",
+)
 
 
 def made(n: int, draws: random.Random) -> dict:
