@@ -94,6 +94,19 @@ def test_every_version_can_be_looked_at_as_it_was(read):
         assert kept[1].by is None and session.get(User, kept[2].by).display_name == "Dr reader"
 
 
+def test_the_worklist_tells_how_many_findings_the_reading_keeps_beside_how_many_the_ai_has(read):
+    def counts():
+        study = read.client().get(read.path).json()
+        return study["findings"], study["reported"]
+
+    ai, untouched = counts()
+    assert untouched is None
+    assert read.change({"op": "decide", "number": 1, "decision": "rejected"}).status_code == 200
+    assert counts() == (ai, 2)
+    assert read.change({"op": "decide", "number": 1, "decision": "accepted"}).status_code == 200
+    assert counts() == (ai, 3)
+
+
 def test_a_signed_reading_does_not_change(read):
     with read.served.app.state.sessions.begin() as session:
         session.get(Reading, read.study_id).state = ReadingState.SIGNED

@@ -33,16 +33,25 @@ class FirstDraw:
 SEEDS = range(4)
 
 
-@pytest.fixture(scope="session")
-def first_draws(phantom_host) -> dict[LesionType, list[FirstDraw]]:
-    """Four lesions of every type, each drawn once, never again."""
-    made: dict[LesionType, list[FirstDraw]] = {}
-    for number, type in enumerate(LesionType):
-        made[type] = []
+class FirstDraws(dict[LesionType, list[FirstDraw]]):
+    """Four lesions of a type, each drawn once, never again; drawn when first asked for, since test processes share none."""
+
+    def __init__(self, host: Host) -> None:
+        super().__init__()
+        self.host = host
+
+    def __missing__(self, type: LesionType) -> list[FirstDraw]:
+        made = []
         for seed in SEEDS:
-            plan = draw_lesion(phantom_host, type, np.random.default_rng([seed, number]))
-            rendered = render_lesion(plan, phantom_host)
-            check = verify(rendered, phantom_host, phantom_host.ct.hu, phantom_host.organs.labels)
-            rendered, check = settled_surface(rendered, check, max(phantom_host.ct.grid.spacing_mm))
-            made[type].append(FirstDraw(plan=plan, rendered=rendered, check=check))
-    return made
+            plan = draw_lesion(self.host, type, np.random.default_rng([seed, list(LesionType).index(type)]))
+            rendered = render_lesion(plan, self.host)
+            check = verify(rendered, self.host, self.host.ct.hu, self.host.organs.labels)
+            rendered, check = settled_surface(rendered, check, max(self.host.ct.grid.spacing_mm))
+            made.append(FirstDraw(plan=plan, rendered=rendered, check=check))
+        self[type] = made
+        return made
+
+
+@pytest.fixture(scope="session")
+def first_draws(phantom_host) -> FirstDraws:
+    return FirstDraws(phantom_host)

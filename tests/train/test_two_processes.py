@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 from panlesion.train.journal import read_journal
@@ -12,11 +13,26 @@ from panlesion.train.journal import read_journal
 HERE = Path(__file__).parent
 
 
-def run(out, steps, bad_step=10**9):
-    out.mkdir(exist_ok=True)
+NEVER = 10**9
+
+
+def run(*runs):
+    """Runs (folder, steps, step whose loss is no number) one after the other in one pair of processes."""
     env = os.environ | {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
-    words = [sys.executable, str(HERE / "two_processes.py"), str(out), str(steps), str(bad_step)]
+    words = [sys.executable, str(HERE / "two_processes.py")]
+    for out, steps, bad_step in runs:
+        out.mkdir(exist_ok=True)
+        words += [str(out), str(steps), str(bad_step)]
     return subprocess.run(words, env=env, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory):
+    """A whole run, one cut after 3 of 5 steps and gone on with by other processes, and one whose loss is no number."""
+    at = tmp_path_factory.mktemp("two")
+    first = run((at / "whole", 5, NEVER), (at / "cut", 3, NEVER))
+    assert first.returncode == 0, first.stderr
+    return at, run((at / "cut", 5, NEVER), (at / "bad", 6, 2))
 
 
 def curve(out):
@@ -27,11 +43,8 @@ def weights(out, rank):
     return torch.load(out / f"weights_{rank}.pt", weights_only=True)
 
 
-def test_two_processes_end_with_the_same_weights_and_go_on_where_they_stopped(tmp_path):
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    for out, steps in ((whole, 5), (cut, 3), (cut, 5)):
-        done = run(out, steps)
-        assert done.returncode == 0, done.stderr
+def test_two_processes_end_with_the_same_weights_and_go_on_where_they_stopped(ended):
+    whole, cut = ended[0] / "whole", ended[0] / "cut"
     first, second, resumed = weights(whole, 0), weights(whole, 1), weights(cut, 0)
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert all(torch.equal(first[name], resumed[name]) for name in first)
@@ -39,9 +52,9 @@ def test_two_processes_end_with_the_same_weights_and_go_on_where_they_stopped(tm
     assert curve(cut) == curve(whole)
 
 
-def test_a_loss_that_is_no_number_stops_both_and_both_name_all_samples(tmp_path):
-    done = run(tmp_path / "run", 6, bad_step=2)
-    assert done.returncode != 0
+def test_a_loss_that_is_no_number_stops_both_and_both_name_all_samples(ended):
+    at, last = ended
+    assert last.returncode != 0
     for rank in (0, 1):
-        told = (tmp_path / "run" / f"stopped_{rank}.txt").read_text()
+        told = (at / "bad" / f"stopped_{rank}.txt").read_text()
         assert told.startswith("step 2: loss or gradient is nan; samples ball 2.0, ball 2.1.")

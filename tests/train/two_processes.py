@@ -1,4 +1,4 @@
-"""A run of the loop as a program, so that Fabric can start its other processes: OUT STEPS BAD_STEP."""
+"""Runs of the loop as a program, so that Fabric can start its other processes: OUT STEPS BAD_STEP, once or more."""
 
 import sys
 from pathlib import Path
@@ -12,9 +12,7 @@ from panlesion.train.loop import fit
 from panlesion.train.tasks.segment import Segment
 
 
-def main(out: Path, steps: int, bad_step: int) -> None:
-    torch.set_num_threads(1)
-    fabric = Fabric(accelerator="cpu", devices=2, precision="32-true")
+def main(fabric: Fabric, out: Path, steps: int, bad_step: int) -> None:
     try:
         model = fit(
             tiny_model(), Segment(classes=CLASSES), BallSource(bad_step=bad_step),
@@ -27,4 +25,7 @@ def main(out: Path, steps: int, bad_step: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    torch.set_num_threads(1)
+    both = Fabric(accelerator="cpu", devices=2, precision="32-true")
+    for start in range(1, len(sys.argv), 3):
+        main(both, Path(sys.argv[start]), int(sys.argv[start + 1]), int(sys.argv[start + 2]))

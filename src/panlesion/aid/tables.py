@@ -151,7 +151,8 @@ class Study(Base):
 
     `searched` is what a search looks in, a line each, folded (`folding`): databases differ in what they take for capitals.
     `primary_series` is the UID of the CT that is analysed and read, `suspicion` the overall one
-    of the findings, None until analysed. `problem` says why a failed study failed.
+    of the AI's findings and `findings` their number, None until analysed. `reported` is how many findings the reading has that
+    nobody rejected, None until a reader changed something. `problem` says why a failed study failed.
     """
 
     __tablename__ = "studies"
@@ -175,6 +176,7 @@ class Study(Base):
     primary_series: Mapped[str | None] = mapped_column(String(64))
     suspicion: Mapped[float | None]
     findings: Mapped[int | None]
+    reported: Mapped[int | None]
     priority: Mapped[int] = mapped_column(default=0)
     restricted: Mapped[bool] = mapped_column(default=False)
     prior_id: Mapped[UUID | None] = mapped_column(ForeignKey("studies.id"))

@@ -108,6 +108,29 @@ def test_a_point_has_the_seat_an_anatomist_would_name(torso, organ, xyz, wanted)
     assert Atlas(torso).seat(L[organ], xyz) == wanted
 
 
+BONES = {L["sacrum"], L["hip_left"], L["hip_right"], L["rib_left_5"], *(L[f"vertebrae_L{n}"] for n in range(1, 6))}
+UPPER_RIBS = [(L["sacrum"], (side * 130 - 10, -60, 290), (side * 130 + 10, -40, 396)) for side in (-1, 1)]
+
+
+@pytest.mark.parametrize("lowest_z", [0, 170])
+def test_a_map_that_calls_every_bone_by_one_label_names_the_same_parts_of_the_colon(lowest_z) -> None:
+    """As the network's own map does: the sacrum's label then reaches from the pelvis to the ribs."""
+    pieces = [(L["sacrum"] if label in BONES or 18 <= label <= 25 else label, low, high) for label, low, high in TORSO]
+    whole = drawn((100, 66, 133), 3.0, pieces + UPPER_RIBS)
+    cut = Atlas(
+        LabelMap(
+            labels=np.where(
+                whole.grid.to_xyz(np.indices(whole.labels.shape).reshape(3, -1).T)[:, 2].reshape(whole.labels.shape) < lowest_z,
+                0,
+                whole.labels,
+            ),
+            grid=whole.grid,
+        )
+    )
+    colon = [(xyz, wanted) for organ, xyz, wanted in WANTED if organ == "colon" and xyz[2] > lowest_z]
+    assert [cut.seat(L["colon"], xyz) for xyz, _ in colon] == [wanted for _, wanted in colon]
+
+
 def test_seats_do_not_depend_on_the_axes_of_the_array() -> None:
     turned = Atlas(drawn((100, 66, 133), 3.0, TORSO, axes="RAS"))
     assert [turned.seat(L[organ], xyz) for organ, xyz, _ in WANTED] == [wanted for _, _, wanted in WANTED]

@@ -3,14 +3,12 @@ import { go } from "../app/route";
 import { useSession } from "../store/session";
 import { Audit } from "./Audit";
 import { Nodes } from "./Nodes";
-import { Tokens } from "./Tokens";
 import { Users } from "./Users";
 
 const TOPICS: Record<string, { words: string; roles: readonly string[]; show: () => ReactElement }> = {
   users: { words: "Accounts", roles: ["admin"], show: () => <Users /> },
   nodes: { words: "PACS", roles: ["admin", "manager"], show: () => <Nodes /> },
   audit: { words: "Audit log", roles: ["admin"], show: () => <Audit /> },
-  tokens: { words: "Tokens", roles: ["admin", "manager", "reader"], show: () => <Tokens /> },
 };
 
 export default function Admin({ topic = "" }: { topic?: string }): ReactElement {
@@ -18,6 +16,7 @@ export default function Admin({ topic = "" }: { topic?: string }): ReactElement 
   const here = Object.hasOwn(TOPICS, topic) ? TOPICS[topic] : undefined;
   return (
     <main className="page">
+      <h1 className="unseen">Administration</h1>
       <div className="tabs" role="group" aria-label="Administration">
         {Object.entries(TOPICS)
           .filter(([, one]) => one.roles.includes(role))

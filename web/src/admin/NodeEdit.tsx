@@ -52,10 +52,10 @@ export function NodeEdit({ node, close, done }: Props): ReactElement {
           </label>
         </div>
         {told.kind === "dicomweb" ? <Web told={told} put={put} had={node !== null} /> : <Dimse told={told} put={put} />}
-        <Check words="Gets what is signed" on={told.sends_to} put={(sends_to) => put({ sends_to })} />
-        <Check words="… by itself, as soon as it is signed" on={told.auto_sends} put={(auto_sends) => put({ auto_sends })} />
-        <Check words="… with the report as PDF" on={told.sends_pdf} put={(sends_pdf) => put({ sends_pdf })} />
-        <Check words="Active" on={told.active} put={(active) => put({ active })} />
+        <Check words="Gets what is signed: SEG and SR" on={told.sends_to} put={(sends_to) => put({ sends_to })} />
+        <Check words="… and the report as PDF" on={told.sends_pdf} off={!told.sends_to} put={(sends_pdf) => put({ sends_pdf })} />
+        <Check words="Gets what the AI says too, unsigned, as soon as it is there" on={told.auto_sends} put={(auto_sends) => put({ auto_sends })} />
+        <Check words="Active: studies are fetched from it and results sent to it" on={told.active} put={(active) => put({ active })} />
       </form>
     </Dialog>
   );
@@ -136,6 +136,10 @@ function Dimse({ told, put }: Part): ReactElement {
   );
 }
 
-function Check({ words, on, put }: { words: string; on: boolean; put: (on: boolean) => void }): ReactElement {
-  return <label className="line"><input type="checkbox" checked={on} onChange={(event) => put(event.target.checked)} /> {words}</label>;
+function Check({ words, on, put, off = false }: { words: string; on: boolean; put: (on: boolean) => void; off?: boolean }): ReactElement {
+  return (
+    <label className={off ? "line dim" : "line"}>
+      <input type="checkbox" checked={on && !off} disabled={off} onChange={(event) => put(event.target.checked)} /> {words}
+    </label>
+  );
 }

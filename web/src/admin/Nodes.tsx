@@ -36,7 +36,7 @@ export function Nodes(): ReactElement {
         <table className="wide" aria-label="PACS nodes">
           <thead>
             <tr>
-              <th>Name</th><th>Kind</th><th>Address</th><th>Gets what is signed</th><th>State</th><th>Answer</th><th className="right">Actions</th>
+              <th>Name</th><th>Kind</th><th>Address</th><th>Gets</th><th>State</th><th>Answer</th><th className="right">Actions</th>
             </tr>
           </thead>
           <tbody>
@@ -45,11 +45,11 @@ export function Nodes(): ReactElement {
                 <td>{node.name}</td>
                 <td>{node.kind}</td>
                 <td>{node.kind === "dicomweb" ? node.url : `${node.ae_title}@${node.host}:${node.port}, C-${node.retrieves_by.toUpperCase()}`}</td>
-                <td>{node.sends_to ? `yes${node.auto_sends ? ", by itself" : ""}${node.sends_pdf ? ", with PDF" : ""}` : "no"}</td>
+                <td>{gets(node)}</td>
                 <td>{node.active ? "active" : "switched off"}</td>
                 <td role="status"><Answer told={echoes[node.id]} /></td>
                 <td className="right">
-                  <button className="small" aria-label={`Try ${node.name}`} disabled={echoes[node.id] === null} onClick={() => void echo(node.id)}>Echo</button>{" "}
+                  <button className="small" aria-label={`Echo ${node.name}`} disabled={echoes[node.id] === null} onClick={() => void echo(node.id)}>Echo</button>{" "}
                   {admin && <button className="small" aria-label={`Change ${node.name}`} onClick={() => setEdited(node)}>Change…</button>}{" "}
                   {admin && <button className="small" aria-label={`Delete ${node.name}`} onClick={() => setGone(node)}>Delete…</button>}
                 </td>
@@ -71,6 +71,12 @@ export function Nodes(): ReactElement {
       )}
     </div>
   );
+}
+
+/** What is sent there. */
+export function gets(node: Node): string {
+  const told = [node.sends_to && (node.sends_pdf ? "signed reports with PDF" : "signed reports"), node.auto_sends && "unsigned AI results"];
+  return told.filter(Boolean).join(", ") || "nothing";
 }
 
 function Answer({ told }: { told: Echo | null | undefined }): ReactElement | null {

@@ -2,18 +2,29 @@ import { useState, type FormEvent, type ReactElement } from "react";
 import { call, type Schemas, type User } from "../api/client";
 import { useLoaded } from "../api/loaded";
 import { Dialog, Problem } from "../app/Dialog";
+import { useSession } from "../store/session";
 import { useActing } from "./acting";
 
 const ROLES: readonly Schemas["Role"][] = ["reader", "manager", "admin"];
 
+const MAY: Readonly<Record<Schemas["Role"], string>> = {
+  reader: "Reads, edits, signs, exports, uploads.",
+  manager: "Brings studies in, says who sees which, deletes; signs nothing.",
+  admin: "Accounts, PACS, audit log; no images unless granted.",
+};
+
 export function Users(): ReactElement {
   const { data, problem, reload } = useLoaded<User[]>("/api/users");
+  const provider = useSession((session) => session.welcome?.oidc);
   const [edited, setEdited] = useState<User | "new" | null>(null);
   return (
     <div className="stack">
       <div className="line">
         <button className="primary" data-testid="new-user" onClick={() => setEdited("new")}>New account…</button>
-        <span className="dim">{data ? `${data.length} accounts` : ""}</span>
+        <span className="dim">
+          {data ? `${data.length} ${data.length === 1 ? "account" : "accounts"}.` : ""}
+          {provider && " Whoever the identity provider lets in gets an account with the first login."}
+        </span>
       </div>
       <Problem words={problem} retry={reload} />
       {!data && !problem && <p className="dim">Loading…</p>}
@@ -89,6 +100,7 @@ function Edit({ user, close, done }: { user: User | null; close: () => void; don
           <select name="role" value={role} onChange={(event) => setRole(event.target.value as Schemas["Role"])}>
             {ROLES.map((one) => <option key={one}>{one}</option>)}
           </select>
+          <span>{MAY[role]}</span>
         </label>
         <label className="field">{user ? "New password (empty keeps the present one)" : "First password"}, at least 12 characters; it is changed at the next login
           <input

@@ -1150,6 +1150,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/oidc/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Begin
+         * @description Send the browser to the identity provider; what its answer must fit is kept in the database, bound to a cookie.
+         */
+        get: operations["begin_api_oidc_login_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/oidc/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * End
+         * @description The provider's answer: a session of ours if it fits the login that this browser began; one answer a login.
+         */
+        get: operations["end_api_oidc_callback_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/audit": {
         parameters: {
             query?: never;
@@ -2227,6 +2267,8 @@ export interface components {
             suspicion: number | null;
             /** Findings */
             findings: number | null;
+            /** Reported */
+            reported: number | null;
             /** Priority */
             priority: number;
             /** Restricted */
@@ -2249,6 +2291,8 @@ export interface components {
         /**
          * StudyRow
          * @description A line of the worklist. `progress` (0 … 1) and `stage` are those of the running job.
+         *
+         *     `findings` is how many the AI has, `reported` how many the reading keeps, once a reader changed something.
          */
         StudyRow: {
             /**
@@ -2292,6 +2336,8 @@ export interface components {
             suspicion: number | null;
             /** Findings */
             findings: number | null;
+            /** Reported */
+            reported: number | null;
             /** Priority */
             priority: number;
             /** Restricted */
@@ -4695,6 +4741,64 @@ export interface operations {
         responses: {
             /** @description Successful Response */
             204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description refused, and why */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    begin_api_oidc_login_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description refused, and why */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_api_oidc_callback_get: {
+        parameters: {
+            query?: {
+                state?: string;
+                code?: string;
+                error?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            303: {
                 headers: {
                     [name: string]: unknown;
                 };

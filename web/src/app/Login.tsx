@@ -1,9 +1,11 @@
 import { useState, type FormEvent, type ReactElement } from "react";
 import { useSession } from "../store/session";
+import { usePath } from "./route";
 
 /** Name and password; a first password is changed before anything else. */
 export function Login(): ReactElement {
   const { welcome, logIn } = useSession();
+  const path = usePath();
   const [name, setName] = useState("");
   const [password, setPassword] = useState("");
   const [problem, setProblem] = useState("");
@@ -22,13 +24,14 @@ export function Login(): ReactElement {
   };
   return (
     <main className="login">
-      <form onSubmit={(event) => void submit(event)} aria-label="Log in">
+      <form className="card" onSubmit={(event) => void submit(event)} aria-label="Log in">
         <h1>panlesion reading room</h1>
-        <label>
+        {path !== "/" && <p className="dim">Log in to go on where you were.</p>}
+        <label className="field">
           Name
           <input data-testid="name" autoFocus autoComplete="username" value={name} onChange={(e) => setName(e.target.value)} required />
         </label>
-        <label>
+        <label className="field">
           Password
           <input
             data-testid="password"
@@ -54,46 +57,60 @@ export function Login(): ReactElement {
 
 const LEAST = 12;
 
-export function ChangePassword({ done }: { done?: () => void }): ReactElement {
+/** A first password is not for long. */
+export function ChangePassword(): ReactElement {
+  return (
+    <main className="login">
+      <section className="card" aria-label="First password">
+        <h1>Choose a password of your own</h1>
+        <PasswordFields focus />
+      </section>
+    </main>
+  );
+}
+
+export function PasswordFields({ done, focus = false }: { done?: () => void; focus?: boolean }): ReactElement {
   const { changePassword } = useSession();
   const [old, setOld] = useState("");
   const [fresh, setFresh] = useState("");
   const [again, setAgain] = useState("");
   const [problem, setProblem] = useState("");
+  const [busy, setBusy] = useState(false);
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
-    if (fresh.length < LEAST) return setProblem(`A password has at least ${LEAST} characters.`);
+    if (fresh.length < LEAST) return setProblem(`A password has at least ${LEAST} characters; this one has ${fresh.length}.`);
     if (fresh !== again) return setProblem("The two new passwords differ.");
+    setBusy(true);
+    setProblem("");
     try {
       await changePassword(old, fresh);
       done?.();
     } catch (error) {
       setProblem(error instanceof Error ? error.message : String(error));
+    } finally {
+      setBusy(false);
     }
   };
   return (
-    <main className="login">
-      <form onSubmit={(event) => void submit(event)} aria-label="Change password">
-        <h1>Choose a password of your own</h1>
-        <label>
-          Present password
-          <input data-testid="old" type="password" autoFocus autoComplete="current-password" value={old} onChange={(e) => setOld(e.target.value)} />
-        </label>
-        <label>
-          New password (at least {LEAST} characters)
-          <input data-testid="new" type="password" autoComplete="new-password" value={fresh} onChange={(e) => setFresh(e.target.value)} />
-        </label>
-        <label>
-          New password again
-          <input data-testid="again" type="password" autoComplete="new-password" value={again} onChange={(e) => setAgain(e.target.value)} />
-        </label>
-        <button className="primary" data-testid="change">
-          Change
-        </button>
-        <p role="alert" className="bad">
-          {problem}
-        </p>
-      </form>
-    </main>
+    <form onSubmit={(event) => void submit(event)} aria-label="Change password" className="form narrow">
+      <label className="field">
+        Present password
+        <input data-testid="old" type="password" autoFocus={focus} autoComplete="current-password" required value={old} onChange={(e) => setOld(e.target.value)} />
+      </label>
+      <label className="field">
+        New password (at least {LEAST} characters)
+        <input data-testid="new" type="password" autoComplete="new-password" required value={fresh} onChange={(e) => setFresh(e.target.value)} />
+      </label>
+      <label className="field">
+        New password again
+        <input data-testid="again" type="password" autoComplete="new-password" required value={again} onChange={(e) => setAgain(e.target.value)} />
+      </label>
+      <button className="primary" data-testid="change" disabled={busy}>
+        Change
+      </button>
+      <p role="alert" className="bad">
+        {problem}
+      </p>
+    </form>
   );
 }

@@ -1,4 +1,4 @@
-// Addresses of the page, without a reload: /worklist, /study/<id>, /import, /admin/<topic>.
+// Addresses of the page, without a reload: /worklist, /study/<id>, /import, /admin/<topic>, /account.
 import { useSyncExternalStore } from "react";
 
 const listeners = new Set<() => void>();
@@ -12,6 +12,12 @@ export function guardLeaving(check: (() => boolean) | null): void {
 export function go(path: string): void {
   if (guard && !guard()) return;
   history.pushState(null, "", path);
+  listeners.forEach((listen) => listen());
+}
+
+/** Another address for where one is already; the way back does not lead through the old one. */
+export function settle(path: string): void {
+  history.replaceState(null, "", path);
   listeners.forEach((listen) => listen());
 }
 

@@ -18,6 +18,7 @@ export default function Import(): ReactElement {
     return <main className="page"><p className="notice">Administrators take no studies in. A reader or a manager does.</p></main>;
   return (
     <main className="page">
+      <h1 className="unseen">Import</h1>
       <div className="stack">
         <Upload />
         {user?.role === "manager" && <Pull />}

@@ -1,10 +1,33 @@
-import { useState, type FormEvent, type ReactElement } from "react";
+import { useEffect, useState, type FormEvent, type ReactElement } from "react";
 import { call, get, type Schemas } from "../api/client";
 import { useLoaded, wordsOf } from "../api/loaded";
 import { Problem } from "../app/Dialog";
 import { personName } from "../worklist/format";
 
 type Remote = Schemas["RemoteStudyOut"];
+type Job = Schemas["JobOut"];
+/** Fetches by the study's UID. */
+type Asked = Readonly<Record<string, Job>>;
+const EVERY_MS = 1500;
+
+/** Keeps what was asked for up to date until it is done or failed. */
+function useFollowed(asked: Asked, put: (next: (was: Asked) => Asked) => void): void {
+  const open = Object.values(asked).some((job) => job.state === "queued" || job.state === "running");
+  useEffect(() => {
+    if (!open) return;
+    const timer = setInterval(() => {
+      // an answer that does not come is asked for again
+      get<Job[]>("/api/jobs?limit=500").then(
+        (jobs) => {
+          const known = new Map(jobs.map((job) => [job.id, job]));
+          put((was) => Object.fromEntries(Object.entries(was).map(([uid, job]) => [uid, known.get(job.id) ?? job])));
+        },
+        () => undefined,
+      );
+    }, EVERY_MS);
+    return () => clearInterval(timer);
+  }, [open, put]);
+}
 
 /** Managers: what a PACS has, and fetching it. */
 export function Pull(): ReactElement {
@@ -14,7 +37,8 @@ export function Pull(): ReactElement {
   const node = picked || active[0]?.id || "";
   const [q, setQ] = useState("");
   const [found, setFound] = useState<Remote[] | null>(null);
-  const [asked, setAsked] = useState<Readonly<Record<string, string>>>({});
+  const [asked, setAsked] = useState<Asked>({});
+  useFollowed(asked, setAsked);
   const [problem, setProblem] = useState("");
   const [busy, setBusy] = useState(false);
   const search = async (event: FormEvent): Promise<void> => {
@@ -34,8 +58,8 @@ export function Pull(): ReactElement {
   const fetchIt = async (uid: string): Promise<void> => {
     setProblem("");
     try {
-      const job = await call<Schemas["JobOut"]>("POST", "/api/pull", { json: { node_id: node, study_uid: uid } });
-      setAsked((was) => ({ ...was, [uid]: job.state }));
+      const job = await call<Job>("POST", "/api/pull", { json: { node_id: node, study_uid: uid } });
+      setAsked((was) => ({ ...was, [uid]: job }));
     } catch (error) {
       setProblem(wordsOf(error));
     }
@@ -71,21 +95,17 @@ export function Pull(): ReactElement {
       {found?.length === 0 && <p className="dim">The PACS has no study that meets this.</p>}
       {found && found.length > 0 && (
         <table className="wide">
-          <thead><tr><th>Patient</th><th>ID</th><th>Date</th><th>Description</th><th>Modalities</th><th className="right">Fetch</th></tr></thead>
+          <thead><tr><th>Patient</th><th>ID</th><th>Date</th><th>Description</th><th>Modalities</th><th className="right">Here</th></tr></thead>
           <tbody>
             {found.map((one) => (
               <tr key={one.study_uid}>
-                <td>
-                  {personName(one.patient_name)}</td><td>{one.patient_id}</td><td>{one.study_date}</td><td>{one.description}</td><td>{one.modalities}
-                </td>
+                <td>{personName(one.patient_name)}</td>
+                <td>{one.patient_id}</td>
+                <td>{one.study_date.replace(/^(\d{4})(\d{2})(\d{2})$/, "$1-$2-$3")}</td>
+                <td>{one.description}</td>
+                <td>{one.modalities}</td>
                 <td className="right">
-                  {asked[one.study_uid] ? (
-                    <span className="good">{asked[one.study_uid]}</span>
-                  ) : (
-                    <button className="small" onClick={() => void fetchIt(one.study_uid)}>
-                      {one.here ? "Fetch again" : "Fetch"}
-                    </button>
-                  )}
+                  <Fetching job={asked[one.study_uid]} again={one.here} start={() => void fetchIt(one.study_uid)} />
                 </td>
               </tr>
             ))}
@@ -94,4 +114,16 @@ export function Pull(): ReactElement {
       )}
     </section>
   );
+}
+
+function Fetching({ job, again, start }: { job: Job | undefined; again: boolean; start: () => void }): ReactElement {
+  if (!job) return <button className="small" onClick={start}>{again ? "Fetch again" : "Fetch"}</button>;
+  if (job.state === "done") return <span className="good" role="status">here</span>;
+  if (job.state === "failed")
+    return (
+      <span className="bad" role="alert">
+        {job.cause || "failed"} <button className="small" onClick={start}>Fetch again</button>
+      </span>
+    );
+  return <span className="dim" role="status" title={job.cause || undefined}>{job.state === "running" ? job.stage || "fetching" : job.cause ? "waits for another try" : "queued"}</span>;
 }

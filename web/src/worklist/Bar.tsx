@@ -1,11 +1,19 @@
 import { useEffect, useState, type ReactElement, type RefObject } from "react";
-import { STATES, useList, type State } from "./list";
+import { STATES, UNSIGNED, useList, type State } from "./list";
 
 const WAIT_MS = 200;
 
+interface Props {
+  search: RefObject<HTMLInputElement | null>;
+  grid: RefObject<HTMLDivElement | null>;
+  help: () => void;
+  /** Of the list that is shown, and old meanwhile. */
+  problem: string;
+}
+
 /** Search, filters with their counts, refresh and help. */
-export function Bar({ search, grid, help }: { search: RefObject<HTMLInputElement | null>; grid: RefObject<HTMLDivElement | null>; help: () => void }): ReactElement {
-  const { query, counts, fresh, stale, busy, ask, refresh } = useList();
+export function Bar({ search, grid, help, problem }: Props): ReactElement {
+  const { query, counts, fresh, busy, ask, refresh } = useList();
   const [typed, setTyped] = useState(query.q);
   useEffect(() => {
     if (typed === useList.getState().query.q) return;
@@ -13,7 +21,9 @@ export function Bar({ search, grid, help }: { search: RefObject<HTMLInputElement
     return () => clearTimeout(timer);
   }, [typed, ask]);
   useEffect(() => setTyped(query.q), [query.q]);
-  const turn = (state: State): void => ask({ ...query, states: query.states.includes(state) ? query.states.filter((s) => s !== state) : [...query.states, state] });
+  const unsigned = UNSIGNED.every((state) => query.states.includes(state)) && query.states.length === UNSIGNED.length;
+  const chosen = unsigned ? [] : query.states;
+  const turn = (state: State): void => ask({ ...query, states: chosen.includes(state) ? chosen.filter((s) => s !== state) : [...chosen, state] });
   const all = Object.values(counts).reduce((sum, n) => sum + n, 0);
   return (
     <div className="wl-bar" role="toolbar" aria-label="Filters">
@@ -46,11 +56,20 @@ export function Bar({ search, grid, help }: { search: RefObject<HTMLInputElement
       >
         all <span className="count">{all}</span>
       </button>
+      <button
+        className={unsigned ? "chip on" : "chip"}
+        aria-pressed={unsigned}
+        data-testid="filter-unsigned"
+        title="Only what is not signed (U)"
+        onClick={() => ask({ ...query, states: unsigned ? [] : UNSIGNED })}
+      >
+        unsigned
+      </button>
       {STATES.map((state) => (
         <button
           key={state}
-          className={query.states.includes(state) ? "chip on" : "chip"}
-          aria-pressed={query.states.includes(state)}
+          className={chosen.includes(state) ? "chip on" : "chip"}
+          aria-pressed={chosen.includes(state)}
           data-testid={`filter-${state}`}
           onClick={() => turn(state)}
         >
@@ -61,21 +80,34 @@ export function Bar({ search, grid, help }: { search: RefObject<HTMLInputElement
         className={query.flagged ? "chip on" : "chip"}
         aria-pressed={query.flagged}
         data-testid="filter-flagged"
-        title="Only studies with findings (F)"
+        title="Only studies in which the AI found something (F)"
         onClick={() => ask({ ...query, flagged: !query.flagged })}
       >
         flagged
       </button>
       <span className="spread" />
-      <span role="status" className="wl-fresh">
-        {fresh.size > 0 ? `${fresh.size} new: refresh (R)` : stale ? "The list may have changed: refresh (R)" : ""}
-      </span>
-      <button data-testid="refresh" className={fresh.size || stale ? "on" : undefined} onClick={refresh} aria-busy={busy}>
-        Refresh <kbd>R</kbd>
+      <Told problem={problem} />
+      <button data-testid="refresh" className={fresh.size ? "on" : undefined} onClick={refresh} aria-busy={busy}>
+        {fresh.size ? `Load ${fresh.size} new` : "Refresh"} <kbd>R</kbd>
       </button>
       <button onClick={help} aria-label="Keys">
         <kbd>?</kbd>
       </button>
     </div>
+  );
+}
+
+/** What is amiss with the list, beside it: rows are never covered or moved. */
+function Told({ problem }: { problem: string }): ReactElement {
+  const { fresh, stale, live } = useList();
+  const words = problem || (!live ? "Not connected: changes are not shown" : stale ? "The list may have changed" : "");
+  return (
+    <span className="told" data-testid="told">
+      <span role={problem ? "alert" : "status"} className={problem ? "bad" : live ? "dim" : "warn"} title={words}>
+        {words}
+      </span>
+      {/* for those who do not see the button change */}
+      <span role="status" className="unseen">{fresh.size ? `${fresh.size} new studies; R loads them` : ""}</span>
+    </span>
   );
 }

@@ -5,10 +5,10 @@ import { go } from "../app/route";
 import { PAGE, rowAt, sorted, useList, type Sort } from "./list";
 import { Row } from "./Row";
 
-export const ROW = 30;
+export const ROW = 26;
 const COLUMNS: [string, Sort?][] = [
   ["State"], ["Suspicion", "suspicion"], ["Patient", "patient"], ["ID"], ["Age"], ["Description"], ["Study date"], ["Images"],
-  ["Findings"], ["Source"], ["Received", "time"], ["Changed", "changed"], ["Prio"], [""], [""],
+  ["AI"], ["Read"], ["Source"], ["Received", "time"], ["Changed", "changed"], ["Prio"], [""], [""],
 ]; // prettier-ignore
 
 interface Props {
@@ -18,10 +18,19 @@ interface Props {
   manage: (row: StudyRow) => void;
 }
 
-// the place is kept for when one comes back
-function open(index: number, row: StudyRow): void {
+const NUMBERS: readonly string[] = ["Images", "AI", "Read", "Prio"];
+const MEANS: Readonly<Record<string, string>> = {
+  Suspicion: "The AI's; it orders the list and changes nothing else",
+  AI: "Findings of the AI",
+  Read: "Findings that the reading keeps, once a reader changed something",
+  Prio: "Priority of the analysis",
+};
+
+/** The place is kept for when one comes back; aside, in another tab, one stays. */
+export function open(index: number, row: StudyRow, aside = false): void {
   useList.getState().choose(index);
-  go(`/study/${row.id}`);
+  if (aside) window.open(`/study/${row.id}`, "_blank", "noopener");
+  else go(`/study/${row.id}`);
 }
 
 /** Only the lines in view are drawn; pages are fetched as they come into view. */
@@ -86,9 +95,10 @@ function Head(): ReactElement {
           <span
             key={at}
             role="columnheader"
-            aria-label={words || (at === 13 ? "Restricted" : "Actions")}
+            aria-label={words ? undefined : at === COLUMNS.length - 1 ? "Actions" : "Restricted"}
+            title={MEANS[words]}
             aria-sort={on ? (query.desc ? "descending" : "ascending") : undefined}
-            className={words === "Images" || words === "Findings" || words === "Prio" ? "number" : undefined}
+            className={NUMBERS.includes(words) ? "number" : undefined}
           >
             {sort ? (
               <button className={on ? "plain sort on" : "plain sort"} data-testid={`sort-${sort}`} onClick={() => ask(sorted(query, sort))}>

@@ -1,6 +1,6 @@
 import { memo, type ReactElement } from "react";
 import type { StudyRow } from "../api/client";
-import { ageSex, clock, day, moment, personName, stateWords, twoDigits } from "./format";
+import { ageSex, clock, day, kept, moment, personName, stateWords, twoDigits } from "./format";
 
 const TONE: Record<string, string> = { failed: "bad", running: "accent", draft: "warn", signed: "good" };
 
@@ -10,7 +10,7 @@ interface Props {
   top: number;
   chosen: boolean;
   manager: boolean;
-  open: (index: number, row: StudyRow) => void;
+  open: (index: number, row: StudyRow, aside: boolean) => void;
   retry: (row: StudyRow) => void;
   manage: (row: StudyRow) => void;
 }
@@ -30,18 +30,19 @@ export const Row = memo(function Row({ row, index, top, chosen, manager, open, r
       data-study-id={row.id}
       className={chosen ? "wl-row chosen" : "wl-row"}
       style={place}
-      title={row.problem || undefined}
-      onClick={() => open(index, row)}
+      onClick={(event) => open(index, row, event.ctrlKey || event.metaKey)}
+      onAuxClick={(event) => event.button === 1 && open(index, row, true)}
     >
-      <span role="gridcell" className={TONE[row.state]} title={row.problem || words}>{words}</span>
+      <span role="gridcell" className={TONE[row.state]} title={row.stage || words}>{words}</span>
       <Suspicion value={row.suspicion} />
       <span role="gridcell" className="strong" title={personName(row.patient_name)}>{personName(row.patient_name)}</span>
       <span role="gridcell" title={row.patient_id}>{row.patient_id}</span>
       <span role="gridcell">{ageSex(row.birth_date, row.study_at, row.sex)}</span>
-      <span role="gridcell" title={row.description}>{row.description}</span>
+      <What row={row} />
       <span role="gridcell">{day(row.study_at)}</span>
       <span role="gridcell" className="number">{row.images}</span>
-      <span role="gridcell" className="number">{row.findings ?? ""}</span>
+      <span role="gridcell" className="number ai">{row.findings ?? ""}</span>
+      <span role="gridcell" className="number">{kept(row)}</span>
       <span role="gridcell" className="dim">{row.source}</span>
       <span role="gridcell" title={clock(row.received_at)}>{moment(row.received_at)}</span>
       <span role="gridcell" title={clock(row.changed_at)}>{moment(row.changed_at)}</span>
@@ -54,7 +55,7 @@ export const Row = memo(function Row({ row, index, top, chosen, manager, open, r
             tabIndex={-1}
             data-testid="retry"
             onClick={() => retry(row)}
-            aria-label={`Analyse the study of ${personName(row.patient_name)} again`}
+            aria-label={`Retry the analysis of ${personName(row.patient_name)}`}
           >
             Retry
           </button>
@@ -74,6 +75,16 @@ export const Row = memo(function Row({ row, index, top, chosen, manager, open, r
     </div>
   );
 });
+
+/** What was scanned; of a failed study first why it failed. */
+function What({ row }: { row: StudyRow }): ReactElement {
+  const why = row.state === "failed" ? row.problem : "";
+  return (
+    <span role="gridcell" title={[why, row.description].filter(Boolean).join("\n")}>
+      {why && <span className="bad">{why} · </span>}{row.description}
+    </span>
+  );
+}
 
 function Suspicion({ value }: { value: number | null }): ReactElement {
   if (value === null) return <span role="gridcell" />;

@@ -7,9 +7,9 @@ import { useSession } from "../store/session";
 import { Bar } from "./Bar";
 import { useEvents } from "./events";
 import { clock } from "./format";
-import { Grid, ROW } from "./Grid";
+import { Grid, open, ROW } from "./Grid";
 import { actOf, HELP, moved, placeOf, type Act } from "./keys";
-import { FIRST, rowAt, sorted, useList } from "./list";
+import { FIRST, rowAt, sorted, UNSIGNED, useList } from "./list";
 import { Manage } from "./Manage";
 import "./worklist.css";
 
@@ -17,7 +17,7 @@ import "./worklist.css";
 export function Worklist(): ReactElement {
   const user = useSession((session) => session.user);
   const manager = user?.role === "manager";
-  const { total, query, problem, status, enter, leave, refresh, ask } = useList();
+  const { total, query, problem, enter, leave, refresh, ask } = useList();
   const chosen = useList((list) => rowAt(list.pages, list.index));
   const scroller = useRef<HTMLDivElement>(null);
   const search = useRef<HTMLInputElement>(null);
@@ -42,17 +42,17 @@ export function Worklist(): ReactElement {
   const narrowed = query.q !== "" || query.states.length > 0 || query.flagged;
   return (
     <main className="page full wl">
-      <Bar search={search} grid={scroller} help={showHelp} />
+      <h1 className="unseen">Worklist</h1>
+      <Bar search={search} grid={scroller} help={showHelp} problem={trouble || (total === null ? "" : problem)} />
       <div className="wl-body">
         <Grid scroller={scroller} manager={manager} retry={retry} manage={setManaged} />
         <div className="wl-over">
-          <Problem words={trouble} />
-          <Problem words={status === 403 ? "This account may not see studies. Ask an administrator." : problem} retry={refresh} />
+          {total === null && <Problem words={problem} retry={refresh} />}
           {total === null && !problem && <p className="dim">Loading…</p>}
           {total === 0 && (
             <p className="notice">
-              {narrowed ? "No study meets the search and filters. " : "No studies yet. They come from the PACS by C-STORE, or "}
-              {narrowed ? <button onClick={() => ask({ ...FIRST, sort: query.sort, desc: query.desc })}>Show all</button> : <button onClick={() => go("/import")}>import some</button>}
+              {narrowed ? "No study meets the search and filters. " : "No studies yet. A PACS sends them, or one can "}
+              {narrowed ? <button onClick={() => ask({ ...FIRST, sort: query.sort, desc: query.desc })}>Show all</button> : <button onClick={() => go("/import")}>import them</button>}
             </p>
           )}
         </div>
@@ -60,8 +60,9 @@ export function Worklist(): ReactElement {
       <footer className="wl-foot">
         {chosen && (
           <>
-            {chosen.problem ? <span className="bad">{chosen.problem}</span> : <span>{chosen.description || "no description"}</span>}
+            {chosen.state === "failed" && chosen.problem ? <span className="bad">{chosen.problem}</span> : <span className="what">{chosen.description || "no description"}</span>}
             <span className="spread" />
+            {chosen.state === "running" && <span>{chosen.stage}</span>}
             {chosen.accession && <span>accession {chosen.accession}</span>}
             <span>received {clock(chosen.received_at)}</span>
             <span>changed {clock(chosen.changed_at)}</span>
@@ -109,7 +110,9 @@ function useKeys({ grid, search, manager, manage, retry, help }: Hands): void {
           grid.current?.focus({ preventScroll: true });
           return choose(moved(index, act.to, total ?? 0, Math.floor(((grid.current?.clientHeight ?? 0) - ROW) / ROW)));
         case "open":
-          return row && go(`/study/${row.id}`);
+          return row && open(index, row);
+        case "open-aside":
+          return row && open(index, row, true);
         case "refresh":
           return refresh();
         case "help":
@@ -118,6 +121,8 @@ function useKeys({ grid, search, manager, manage, retry, help }: Hands): void {
           return search.current?.select();
         case "flagged":
           return ask({ ...query, flagged: !query.flagged });
+        case "unsigned":
+          return ask({ ...query, states: query.states.length === UNSIGNED.length ? [] : UNSIGNED });
         case "manage":
           return row && manager ? manage(row) : undefined;
         case "retry":

@@ -29,9 +29,11 @@ export function useEvents(): void {
       source.addEventListener("open", () => {
         if (broken) useList.getState().doubt();
         broken = false;
+        useList.getState().hear(true);
       });
       source.addEventListener("error", () => {
         broken = true;
+        useList.getState().hear(false);
         // closed for good: the session is over (401), or the server refuses
         if (source?.readyState === EventSource.CLOSED) void begin().then(later);
       });
@@ -39,6 +41,7 @@ export function useEvents(): void {
     open();
     return () => {
       left = true;
+      useList.getState().hear(true);
       window.clearTimeout(timer);
       source?.close();
     };

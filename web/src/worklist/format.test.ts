@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { age, ageSex, day, moment, personName, stateWords, twoDigits } from "./format";
+import { age, ageSex, clock, day, kept, moment, personName, stateWords, twoDigits } from "./format";
 
 test.each([
   ["Muster^Erika", "Muster, Erika"],
@@ -40,7 +40,19 @@ test("a time of this year has its hour, an older one its year", () => {
 });
 
 test("a running analysis tells how far it is", () => {
-  expect(stateWords({ state: "running", progress: 0.437, stage: "segment" })).toBe("running 43 % segment");
-  expect(stateWords({ state: "running", progress: null, stage: "" })).toBe("running");
-  expect(stateWords({ state: "ready", progress: 1, stage: "done" })).toBe("ready");
+  expect(stateWords({ state: "running", progress: 0.437 })).toBe("running 43 %");
+  expect(stateWords({ state: "running", progress: null })).toBe("running");
+  expect(stateWords({ state: "ready", progress: 1 })).toBe("ready");
+});
+
+test("a time is told the same in every language", () => {
+  expect(clock(new Date(2026, 0, 2, 3, 4).toISOString())).toBe("2026-01-02 03:04");
+  expect([clock(null), clock("nonsense")]).toEqual(["", ""]);
+});
+
+test("the reader's number of findings stands apart from the AI's, and only once there is one", () => {
+  expect(kept({ state: "ready", findings: 3, reported: null })).toBe("");
+  expect(kept({ state: "draft", findings: 3, reported: 0 })).toBe("0");
+  expect(kept({ state: "signed", findings: 0, reported: null })).toBe("0");
+  expect(kept({ state: "failed", findings: null, reported: 1 })).toBe("1");
 });

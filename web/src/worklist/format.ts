@@ -21,8 +21,13 @@ export function day(at: string | null): string {
   return at ? at.slice(0, 10) : "";
 }
 
+/** "2026-11-28 14:55" in the reader's own time zone: the same everywhere, so that no day is taken for a month. */
 export function clock(at: string | null): string {
-  return at ? new Date(at).toLocaleString(undefined, { dateStyle: "short", timeStyle: "short" }) : "";
+  if (!at) return "";
+  const t = new Date(at);
+  if (Number.isNaN(t.getTime())) return "";
+  const two = (n: number): string => String(n).padStart(2, "0");
+  return `${t.getFullYear()}-${two(t.getMonth() + 1)}-${two(t.getDate())} ${two(t.getHours())}:${two(t.getMinutes())}`;
 }
 
 /** A probability as two digits; certainty is not claimed, so 1 reads 99. */
@@ -38,17 +43,18 @@ export function ageSex(birth: string | null, at: string | null, sex: string): st
 
 /** Short enough for a column: "11-28 14:55" in this year, else the day; in the reader's own time zone. */
 export function moment(at: string | null, now: Date = new Date()): string {
-  if (!at) return "";
-  const t = new Date(at);
-  if (Number.isNaN(t.getTime())) return "";
-  const two = (n: number): string => String(n).padStart(2, "0");
-  const monthDay = `${two(t.getMonth() + 1)}-${two(t.getDate())}`;
-  return t.getFullYear() === now.getFullYear() ? `${monthDay} ${two(t.getHours())}:${two(t.getMinutes())}` : `${t.getFullYear()}-${monthDay}`;
+  const told = clock(at);
+  return told.startsWith(`${now.getFullYear()}-`) ? told.slice(5) : told.slice(0, 10);
 }
 
-/** "running 43 % segment"; other states as they are. */
-export function stateWords(row: { state: string; progress?: number | null; stage: string }): string {
+/** "running 43 %"; other states as they are. */
+export function stateWords(row: { state: string; progress?: number | null }): string {
   if (row.state !== "running") return row.state;
-  const percent = row.progress == null ? "" : `${Math.floor(Math.max(0, Math.min(1, row.progress)) * 100)} %`;
-  return ["running", percent, row.stage].filter(Boolean).join(" ");
+  return row.progress == null ? "running" : `running ${Math.floor(Math.max(0, Math.min(1, row.progress)) * 100)} %`;
+}
+
+/** How many findings the reading keeps, once a reader had a word; "" before. What was signed as the AI left it keeps the AI's. */
+export function kept(row: { state: string; findings: number | null; reported: number | null }): string {
+  const told = row.reported ?? (row.state === "signed" ? row.findings : null);
+  return told === null ? "" : String(told);
 }

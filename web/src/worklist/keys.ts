@@ -3,7 +3,7 @@ import type { Sort } from "./list";
 
 export type Act =
   | { do: "move"; to: "next" | "previous" | "page-down" | "page-up" | "first" | "last" }
-  | { do: "open" | "refresh" | "help" | "search" | "flagged" | "manage" | "retry" | "clear" }
+  | { do: "open" | "refresh" | "help" | "search" | "flagged" | "unsigned" | "open-aside" | "manage" | "retry" | "clear" }
   | { do: "sort"; by: Sort };
 
 const KEYS: Record<string, Act> = {
@@ -21,6 +21,8 @@ const KEYS: Record<string, Act> = {
   "?": { do: "help" },
   "/": { do: "search" },
   f: { do: "flagged" },
+  u: { do: "unsigned" },
+  o: { do: "open-aside" },
   m: { do: "manage" },
   t: { do: "retry" },
   Escape: { do: "clear" },
@@ -35,11 +37,13 @@ export const HELP: [string, string][] = [
   ["K  ↑", "previous study"],
   ["Page Up  Page Down", "a page up, a page down"],
   ["Home  End", "first, last study"],
-  ["Enter", "open the study"],
-  ["/", "search; Esc clears it"],
-  ["F", "only studies with findings, or all"],
+  ["Enter", "open the study; a click does too"],
+  ["O", "open it in another tab; Ctrl and a click do too"],
+  ["/", "search; Enter goes back to the list, Esc clears"],
+  ["U", "only what is not signed, or all"],
+  ["F", "only what the AI flagged, or all"],
   ["1  2  3  4", "sort by suspicion, patient, time received, time changed; again turns the order round"],
-  ["R", "refresh"],
+  ["R", "refresh: new studies come into the list"],
   ["T", "try a failed analysis again"],
   ["M", "priority, access, deletion (managers)"],
   ["?", "this sheet"],

@@ -4,7 +4,7 @@ import { FIRST, PAGE, pathOf, rowAt, sorted, told, type Shown } from "./list";
 
 const row = (id: string, more: Partial<StudyRow> = {}): StudyRow => ({
   id, study_uid: `1.2.${id}`, state: "ready", source: "upload", problem: "", patient_id: id, patient_name: `N^${id}`, birth_date: null, sex: "", accession: "",
-  description: "", study_at: null, received_at: "2026-01-01T00:00:00Z", changed_at: "2026-01-01T00:00:00Z", images: 1, suspicion: null, findings: null, priority: 0,
+  description: "", study_at: null, received_at: "2026-01-01T00:00:00Z", changed_at: "2026-01-01T00:00:00Z", images: 1, suspicion: null, findings: null, reported: null, priority: 0,
   restricted: false, stage: "", ...more,
 }); // prettier-ignore
 
@@ -49,4 +49,11 @@ test("a row is found by its place in the whole list", () => {
   expect(rowAt(shown().pages, 1)?.id).toBe("b");
   expect(rowAt(shown().pages, 3 * PAGE)?.id).toBe("c");
   expect(rowAt(shown().pages, PAGE)).toBeUndefined();
+});
+
+test("a name is found as it is shown, and as DICOM writes it", () => {
+  const q = (typed: string): string | null => new URLSearchParams(pathOf({ ...FIRST, q: typed }, 0).split("?")[1]).get("q");
+  expect(q("Muster, Erika")?.split(/\s+/)).toEqual(["Muster", "Erika"]);
+  expect(q("Muster^Erika")?.split(/\s+/)).toEqual(["Muster", "Erika"]);
+  expect(q(" , ")).toBeNull();
 });

@@ -6,6 +6,8 @@ import { wordsOf } from "../api/loaded";
 export type Sort = "suspicion" | "time" | "patient" | "changed";
 export type State = StudyRow["state"];
 export const STATES: readonly State[] = ["arriving", "queued", "running", "ready", "draft", "signed", "failed"];
+/** What is still to be done. */
+export const UNSIGNED: readonly State[] = STATES.filter((state) => state !== "signed");
 export const PAGE = 200;
 
 export interface Query {
@@ -27,7 +29,9 @@ export function pathOf(query: Query, page: number): string {
   const asked = new URLSearchParams({ sort: query.sort, desc: String(query.desc), limit: String(PAGE), offset: String(page * PAGE) });
   query.states.forEach((state) => asked.append("state", state));
   if (query.flagged) asked.set("flagged", "true");
-  if (query.q.trim()) asked.set("q", query.q.trim().slice(0, 200));
+  // names are kept as Family^Given, and typed as they are shown: Family, Given
+  const words = query.q.replace(/[,^]/g, " ").trim().slice(0, 200);
+  if (words) asked.set("q", words);
   return `/api/studies?${asked}`;
 }
 
@@ -68,6 +72,8 @@ interface List extends Shown {
   problem: string;
   status: number;
   stale: boolean;
+  /** Whether the server tells of changes at present. */
+  live: boolean;
   enter: (owner: string) => void;
   leave: () => void;
   ask: (query: Query) => void;
@@ -76,6 +82,7 @@ interface List extends Shown {
   choose: (index: number) => void;
   tell: (row: StudyRow) => void;
   doubt: () => void;
+  hear: (live: boolean) => void;
 }
 
 const NOTHING = { pages: {}, counts: {}, fresh: new Set<string>(), listedAt: 0, total: null, busy: false, problem: "", status: 0, stale: false };
@@ -117,6 +124,7 @@ export const useList = create<List>((set, state) => {
     owner: "",
     query: FIRST,
     index: 0,
+    live: true,
     enter: (owner) => {
       if (state().owner !== owner) set({ ...NOTHING, owner, query: FIRST, index: 0 });
       void load(state().query, state().index, left);
@@ -144,5 +152,6 @@ export const useList = create<List>((set, state) => {
     choose: (index) => set({ index }),
     tell: (row) => set((now) => told(now, row)),
     doubt: () => set({ stale: true }),
+    hear: (live) => set({ live }),
   };
 });

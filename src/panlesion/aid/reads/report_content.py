@@ -11,13 +11,15 @@ from panlesion.infer.dicom_codes import finding_words
 from panlesion.infer.places import organ_words, place_words
 from panlesion.infer.report_pictures import Picture, Scan, finding_pictures
 from panlesion.infer.reviewed import Made
-from panlesion.infer.sentences import SUBJECTS, value_words
+from panlesion.infer.sentences import value_words
 
 COLUMNS = ("No.", "Type", "Place", "Long × short, mm", "Volume, ml", "Mean HU ± SD", "AI, probability", "Attributes", "Outline")
 NUMERIC = frozenset({3, 4, 5, 6})
 MOST_PICTURED = 12
 _SHOWN = (0, 2, 3)
 """Of the five pictures of a finding: marked, the whole slice, coronal."""
+_SAID = {"surface": "{} margin", "invasion": "{} to adjacent structures"}
+"""Attributes whose value does not say alone what it is of."""
 _OUTLINES = {Made.AUTOMATIC: "AI", Made.SEMIAUTOMATIC: "AI, edited", Made.MANUAL: "reader"}
 _KINDS = {MeasurementKind.LENGTH: "Length", MeasurementKind.BIDIRECTIONAL: "Long × short", MeasurementKind.ROI: "Region"}
 _BY_READER = "†"
@@ -145,7 +147,7 @@ def _attributes(one: FindingOut) -> str:
 
 def _attribute(name: str, told: Attribute) -> str:
     mark = "" if told.by is Origin.AI else f" {_BY_READER}"
-    return f"{SUBJECTS.get(name, clean(name))} {value_words(told.value or '')}{mark}"
+    return f"{_SAID.get(name, '{}').format(value_words(told.value or ''))}{mark}"
 
 
 def _measured(one: MeasurementOut) -> tuple[str, str, str]:

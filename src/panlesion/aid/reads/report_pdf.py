@@ -33,7 +33,7 @@ _SIDE, _TOP, _BOTTOM = 16 * mm, 24 * mm, 18 * mm
 _WIDTH = A4[0] - 2 * _SIDE
 _INK, _GREY, _RULE, _RED = HexColor("#16191d"), HexColor("#545c66"), HexColor("#9aa3ad"), HexColor("#a3001e")
 _GREEN, _BROWN, _PALE, _AMBER = HexColor("#14532d"), HexColor("#8a4b00"), HexColor("#c6ccd3"), HexColor("#fff6e0")
-_FINDING_WIDTHS = (8, 22, 26, 20, 15, 18, 20, 34, 15)
+_FINDING_WIDTHS = (8.5, 20, 23, 19.5, 16.5, 17.5, 20, 40, 15)
 
 
 def report_pdf(content: Content) -> bytes:
@@ -187,7 +187,16 @@ def _entry(entry: Entry) -> list[Flowable]:
     images = [Image(io.BytesIO(one.jpeg), side, side) for one in entry.pictures]
     captions = [_say(one.caption, _CAPTION) for one in entry.pictures]
     table = Table([images, captions], colWidths=[side + 2 * mm] * (len(images) - 1) + [side])
-    table.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("ALIGN", (0, 0), (-1, -1), "LEFT"), *_padding(0.5, 0)]))
+    table.setStyle(
+        TableStyle(
+            [
+                ("VALIGN", (0, 0), (-1, -1), "TOP"),
+                ("ALIGN", (0, 0), (-1, -1), "LEFT"),
+                *_padding(0.5, 0),
+                ("RIGHTPADDING", (0, 0), (-2, -1), 2 * mm),
+            ]
+        )
+    )
     return [KeepTogether([*words, table]), *notes, Spacer(1, 2 * mm)]
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from panlesion.aid.audit import record
 from panlesion.aid.reads.document import Document
 from panlesion.aid.tables import Reading, Study, User, Version, now
-from panlesion.aid.vocabulary import Action, ReadingState, StudyState
+from panlesion.aid.vocabulary import Action, Decision, ReadingState, StudyState
 from panlesion.errors import PanlesionError
 
 
@@ -89,7 +89,10 @@ def store(session: Session, reading: Reading, document: Document, mask_path: str
         check_version(session, present, before)
         raise VersionConflictError(before, _standing(session, reading.study_id))
     keep(session, reading)
-    session.execute(update(Study).where(Study.id == reading.study_id).values(state=StudyState.DRAFT, changed_at=at))
+    reported = sum(one.decision is not Decision.REJECTED for one in document.findings)
+    session.execute(
+        update(Study).where(Study.id == reading.study_id).values(state=StudyState.DRAFT, changed_at=at, reported=reported)
+    )
     record(session, Action.EDIT, by=by, study_id=reading.study_id, version=before + 1, **told)
     session.refresh(reading)
 

@@ -11,7 +11,10 @@ from panlesion.aid.vocabulary import JobKind, JobState, NodeKind, StudySource, S
 
 
 class StudyRow(Out):
-    """A line of the worklist. `progress` (0 … 1) and `stage` are those of the running job."""
+    """A line of the worklist. `progress` (0 … 1) and `stage` are those of the running job.
+
+    `findings` is how many the AI has, `reported` how many the reading keeps, once a reader changed something.
+    """
 
     id: UUID
     study_uid: str
@@ -30,6 +33,7 @@ class StudyRow(Out):
     images: int
     suspicion: float | None
     findings: int | None
+    reported: int | None
     priority: int
     restricted: bool
     progress: float | None = None

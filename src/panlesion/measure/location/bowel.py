@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from panlesion.measure.location.landmarks import Landmarks, Points
 
-STOMACH, OESOPHAGUS, DUODENUM, COLON, SACRUM, HIPS = 6, 42, 56, 57, 92, (90, 91)
+STOMACH, OESOPHAGUS, DUODENUM, COLON = 6, 42, 56, 57
 LATTICE_MM = 6.0
 
 
@@ -113,14 +113,10 @@ class ColonSeats:
 
     @classmethod
     def of(cls, landmarks: Landmarks) -> "ColonSeats":
-        colon, hips, sacrum = landmarks.points(COLON), landmarks.points(*HIPS), landmarks.points(SACRUM)
+        colon, sacrum, crest = landmarks.points(COLON), landmarks.sacrum, landmarks.crest_z
         midline = landmarks.midline_x(colon)
         low, high = np.quantile(colon, [0.005, 0.995], axis=0)
-        if len(hips):
-            crest = float(hips[:, 2].max()) - 10.0
-        elif len(sacrum):
-            crest = float(sacrum[:, 2].max())
-        else:  # no pelvis in the map: a colon that reaches low is long
+        if crest is None:  # a colon that reaches low is long
             crest = float(low[2] + 0.4 * (high[2] - low[2])) if high[2] - low[2] > 250 else float(low[2]) - 1.0
         half = max(1.0, float(np.max(np.abs(np.array([low[0], high[0]]) - midline))))
         right = colon[(colon[:, 0] - midline > 0.35 * half)]

@@ -6,12 +6,17 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from panlesion.ct.organs import VERTEBRA_LABELS
+from panlesion.ct.organs import V1_LABELS, VERTEBRA_LABELS
 from panlesion.ct.volume import LabelMap
 
 # A landmark needs no finer grid than this; an organ with fewer points than FEW is looked up on the full grid around them.
 COARSE_MM = 3.0
 FEW = 60
+SACRUM, HIPS = V1_LABELS["sacrum"], (V1_LABELS["hip_left"], V1_LABELS["hip_right"])
+# No sacrum is this tall or wide (Gray's Anatomy: about 110 mm either way); a cloud that is has other bones in it. Ours.
+LARGEST_SACRUM_MM = 200.0
+# Further from the midline than any vertebra's transverse process, nearer than the iliac crest and the ribs. Ours.
+LATERAL_MM, SLAB_MM = 60.0, 6.0
 
 Points = NDArray[np.float64]
 
@@ -71,9 +76,35 @@ class Landmarks:
         """All vertebrae."""
         return self.points(*sorted(VERTEBRA_LABELS))
 
+    @cached_property
+    def sacrum(self) -> Points:
+        """The sacrum; nothing where its label stands for every bone, as in the map of a network that knows no single ones."""
+        cloud = self.points(SACRUM)
+        return cloud[:0] if len(cloud) and np.ptp(cloud[:, [0, 2]], axis=0).max() > LARGEST_SACRUM_MM else cloud
+
+    @cached_property
+    def crest_z(self) -> float | None:
+        """Height of the iliac crests: by the hip bones, the sacrum's top, or where bone beside the spine ends below the ribs.
+
+        None where none of these is in the map; the map's lower end where bones show that it ends above the pelvis.
+        """
+        if len(hips := self.points(*HIPS)):
+            return float(hips[:, 2].max()) - 10.0
+        if len(self.sacrum):
+            return float(self.sacrum[:, 2].max())
+        bones = self.points(SACRUM)
+        if not len(bones):
+            return None
+        lowest = float(bones[:, 2].min())
+        beside = bones[np.abs(bones[:, 0] - self.midline_x(bones)) > LATERAL_MM, 2]
+        filled = np.bincount(((beside - lowest) / SLAB_MM).astype(int), minlength=int(np.ptp(bones[:, 2]) / SLAB_MM) + 1) > 0
+        if filled.all():
+            return None
+        return lowest + SLAB_MM * int(np.argmin(filled)) - (10.0 if filled[0] else 1.0)
+
     def midline_x(self, otherwise: Points) -> float:
         """The x of the body's midline: vertebrae or sacrum; else the middle of some points."""
-        for cloud in (self.spine, self.points(92)):
+        for cloud in (self.spine, self.points(SACRUM)):
             if len(cloud):
                 return float(np.median(cloud[:, 0]))
         return float((otherwise[:, 0].min() + otherwise[:, 0].max()) / 2)

@@ -31,6 +31,7 @@ def _studies() -> None:
         sa.Column("primary_series", sa.String(length=64), nullable=True),
         sa.Column("suspicion", sa.Double(), nullable=True),
         sa.Column("findings", sa.Integer(), nullable=True),
+        sa.Column("reported", sa.Integer(), nullable=True),
         sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("restricted", sa.Boolean(), nullable=False),
         sa.Column("prior_id", sa.Uuid(), nullable=True),
