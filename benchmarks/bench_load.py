@@ -87,7 +87,7 @@ def _study(draws: random.Random, n: int) -> dict[str, Any]:
         "restricted": draws.random() < RESTRICTED,
         "study_at": received - timedelta(minutes=30),
         "received_at": received,
-        "changed_at": received + timedelta(hours=2),
+        "changed_at": received,
     }
 
 

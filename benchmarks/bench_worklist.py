@@ -122,7 +122,9 @@ class Reader:
         connection.request("GET", "/api/events", headers=self.headers)
         answer = connection.getresponse()
         while time.monotonic() < until:
-            if answer.readline().startswith(b"event: study"):
+            line = answer.readline()
+            assert line, "the stream of events has ended"
+            if line.startswith(b"event: study"):
                 self.waits["events"].append(0.0)
         connection.close()
 
@@ -249,11 +251,14 @@ def at_work(port: int, pid: int, settings: Any, told: dict[str, Any]) -> dict[st
     before = cpu_s(pid)
     begin.set()
     found = [out.get(timeout=told["seconds"] + 120) for _ in clients]
+    used = cpu_s(pid) - before
     stop.set()
     for one in (*workers, *clients):
         one.join()
+    asked = sum(len(waits) for one in found for kind, waits in one.items() if kind != "events")
     print(
-        f"load {os.getloadavg()[0]:.1f}, {len(beats)} beats of workers, {sum(len(one['events']) for one in found)} events told"
+        f"load {os.getloadavg()[0]:.1f}; {len(beats)} beats of workers, {sum(len(one['events']) for one in found)} events told; "
+        f"the server used {used:.1f} s of a core for {asked} requests"
     )
     return {kind: [wait for one in found for wait in one.get(kind, [])] for kind in KINDS}
 

@@ -98,14 +98,15 @@ class Feed:
         while self._listeners:
             await asyncio.sleep(EVERY_S)
             begun, rounds = now(), rounds + 1
+            listeners = list(self._listeners)  # who comes while it looks, is told by the next look
             try:
-                look = await run_in_threadpool(self._look, since - OVERLAP, {one.token for one in self._listeners})
+                look = await run_in_threadpool(self._look, since - OVERLAP, {one.token for one in listeners})
             except Exception:  # noqa: BLE001 (a database that is busy or away is asked again)
                 continue
             # the server's clock, not that of whoever wrote the rows, which may go ahead
             since = begun
             told: dict[UUID, str] = {}
-            for one in list(self._listeners):
+            for one in listeners:
                 _tell(one, look, told, quiet=rounds % STILL_HERE != 0)
 
     def _look(self, since: datetime, tokens: Collection[str]) -> _Look:

@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from uuid import UUID, uuid5
 
 import numpy as np
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from panlesion import __version__
 from panlesion.ct.volume import STANDARD_AXES, Volume
 
+_NAMESPACE = UUID("6f0c7c0e-6a8b-4a43-9f5d-0b5b5f2c9d11")
 _SHIFT_HU = 1024
 """Stored values are HU plus this, as scanners keep them unsigned."""
 
@@ -60,7 +62,7 @@ def write_series(folder: Path, ct: Volume, patient: Patient, *, entropy: str) ->
 
 
 def _uid(entropy: str, what: str) -> UID:
-    return generate_uid(prefix=None, entropy_srcs=["panlesion demo", entropy, what])
+    return UID(f"2.25.{uuid5(_NAMESPACE, f'{entropy} {what}').int}")
 
 
 def _image(patient: Patient, sop_uid: UID) -> FileDataset:
