@@ -53,7 +53,7 @@ export function FindingCard({ finding, choices, liveMl, active, locked, onJump }
       <div className="dim sizes" data-testid={`size-${finding.number}`}>
         {placeWords(finding)} · {sizeWords(finding, liveMl)}
         {finding.size && ` · ${finding.size.mean_hu.toFixed(0)} HU`}
-        {finding.mask_edited && " · outline edited"}
+        {finding.origin === "ai" && finding.mask_edited && " · outline edited"}
       </div>
       {active && <Details key={replaced} finding={finding} choices={choices} locked={locked} tell={tell} />}
     </li>
