@@ -81,14 +81,14 @@ class Room:
         results = analysed(self.served, study.id, ct, made_findings(), lesion_mask(ct))
         return Read(served=self.served, study_id=study.id, ct=ct, results=results)
 
-    def open(self, read: Read, *, before: str = "") -> Page:
+    def open(self, read: Read, *, before: str = "", how: str = "test") -> Page:
         page = self.context.new_page()
         page.said = []
         page.on("pageerror", lambda error: page.said.append(str(error)))
         page.on("console", lambda told: page.said.append(told.text) if told.type in {"error", "warning"} else None)
         if before:
             page.add_init_script(before)
-        page.goto(f"{self.url}/study/{read.study_id}?test")
+        page.goto(f"{self.url}/study/{read.study_id}?{how}")
         ready(page)
         return page
 
@@ -110,14 +110,11 @@ def room(tmp_path_factory, browser: Browser) -> Iterator[Room]:
 
 @pytest.fixture
 def opened(room):
-    """Opens studies, without WebGL where a test is not about it: that is quicker.
-
-    At the end nothing may have been said in their consoles that a test did not bring about.
-    """
+    """Opens studies; at the end nothing may have been said in their consoles that a test did not bring about."""
     pages: list[Page] = []
 
-    def open_(read: Read, *, before: str = NO_WEBGL) -> Page:
-        pages.append(room.open(read, before=before))
+    def open_(read: Read, **how: str) -> Page:
+        pages.append(room.open(read, **how))
         return pages[-1]
 
     yield open_
@@ -201,7 +198,7 @@ def test_everything_on_the_page_is_reached_with_the_tab_key(room, opened):
 
 
 def test_without_webgl_the_study_is_read_all_the_same(room, opened):
-    page = opened(room.study())
+    page = opened(room.study(), before=NO_WEBGL)
     expect(page.get_by_test_id("study")).to_have_attribute("data-graphics", "none")
     expect(page.get_by_test_id("no-webgl")).to_contain_text("no WebGL")
     grey = page.evaluate(
@@ -221,8 +218,14 @@ def test_without_webgl_the_study_is_read_all_the_same(room, opened):
     picture(page, "without_webgl")
 
 
+def test_a_processor_that_plays_a_graphics_card_is_not_asked_to(room, opened):
+    page = opened(room.study())
+    expect(page.get_by_test_id("study")).to_have_attribute("data-graphics", "software")
+    expect(page.get_by_test_id("no-webgl")).to_have_count(0)
+
+
 def test_a_graphics_card_that_gives_up_takes_no_picture_and_no_stroke_with_it(room, opened):
-    page = opened(room.study(), before=RECORD_CONTEXTS)
+    page = opened(room.study(), before=RECORD_CONTEXTS, how="test&webgl")
     expect(page.get_by_test_id("study")).to_have_attribute("data-graphics", "webgl")
     page.keyboard.press("d")
     where = page.evaluate("window.panlesion.screenOf('axial', [30, 30, 3])")
