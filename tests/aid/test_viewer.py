@@ -26,7 +26,7 @@ from panlesion.aid.vocabulary import Role
 __all__ = ["browser"]
 
 AXE = Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js"
-NOISE = ("status of 412", "ERR_INTERNET_DISCONNECTED", "webglcontextlost", "WebGL context lost")
+NOISE = ("status of 412", "willReadFrequently", "ERR_INTERNET_DISCONNECTED", "webglcontextlost", "WebGL context lost")
 """Of the console: what these tests bring about themselves."""
 RECORD_CONTEXTS = """(() => {
   const get = HTMLCanvasElement.prototype.getContext;
@@ -43,6 +43,16 @@ NO_WEBGL = """(() => {
     return kind.startsWith('webgl') ? null : get.call(this, kind, ...how);
   };
 })()"""
+WHERE_COLOURED = """(canvas, colour) => {
+  const [r, g, b] = colour.match(/[0-9.]+/g).map(Number);
+  const { data, width } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  const off = (at) => Math.hypot(data[at] - 0.75 * r, data[at + 1] - 0.75 * g, data[at + 2] - 0.75 * b);
+  let best = 0;
+  for (let at = 0; at < data.length; at += 4) if (off(at) < off(best)) best = at;
+  const box = canvas.getBoundingClientRect();
+  return [box.left + (best / 4) % width + 0.5, box.top + Math.floor(best / 4 / width) + 0.5];
+}"""
+"""The point of the screen where a finding's colour, shaded, is seen best."""
 NAMES = """() => {
   const shown = (one) => one.offsetParent !== null && !one.disabled && one.tabIndex >= 0 && !one.closest('[inert]');
   return [...document.querySelectorAll('button, a[href], input, select, textarea, [tabindex]')].filter(shown).length;
@@ -216,6 +226,18 @@ def test_without_webgl_the_study_is_read_all_the_same(room, opened):
     solid.press("ArrowRight")
     expect(solid).to_have_attribute("data-around", "15")
     picture(page, "without_webgl")
+    # a click on a finding there goes to it
+    page.evaluate("window.panlesion.view.setState({ focus: [0, 0, 0] })")
+    for number in (1, 2):
+        colour = (
+            page.get_by_test_id(f"finding-{number}")
+            .locator(".chip")
+            .evaluate("(chip) => getComputedStyle(chip).backgroundColor")
+        )
+        at = solid.evaluate(WHERE_COLOURED, colour)
+        page.mouse.click(*at)
+        expect(page.get_by_test_id("active")).to_have_attribute("data-number", str(number))
+        assert page.evaluate("window.panlesion.labelAt(window.panlesion.focus())") == number
 
 
 def test_a_processor_that_plays_a_graphics_card_is_not_asked_to(room, opened):
