@@ -24,7 +24,7 @@ from server_made import PASSWORD, Served, serve
 from panlesion.aid.vocabulary import Role
 
 AXE = Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js"
-NOISE = ("status of 412", "ERR_INTERNET_DISCONNECTED", "webglcontextlost", "WebGL context lost")
+NOISE = ("status of 412", "willReadFrequently", "ERR_INTERNET_DISCONNECTED", "webglcontextlost", "WebGL context lost")
 """Of the console: what these tests bring about themselves."""
 RECORD_CONTEXTS = """(() => {
   const get = HTMLCanvasElement.prototype.getContext;
@@ -41,6 +41,16 @@ NO_WEBGL = """(() => {
     return kind.startsWith('webgl') ? null : get.call(this, kind, ...how);
   };
 })()"""
+WHERE_COLOURED = """(canvas, colour) => {
+  const [r, g, b] = colour.match(/[0-9.]+/g).map(Number);
+  const { data, width } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  const off = (at) => Math.hypot(data[at] - 0.75 * r, data[at + 1] - 0.75 * g, data[at + 2] - 0.75 * b);
+  let best = 0;
+  for (let at = 0; at < data.length; at += 4) if (off(at) < off(best)) best = at;
+  const box = canvas.getBoundingClientRect();
+  return [box.left + (best / 4) % width + 0.5, box.top + Math.floor(best / 4 / width) + 0.5];
+}"""
+"""The point of the screen where a finding's colour, shaded, is seen best."""
 NAMES = """() => {
   const shown = (one) => one.offsetParent !== null && !one.disabled && one.tabIndex >= 0 && !one.closest('[inert]');
   return [...document.querySelectorAll('button, a[href], input, select, textarea, [tabindex]')].filter(shown).length;
@@ -85,14 +95,14 @@ class Room:
         results = analysed(self.served, study.id, ct, made_findings(), lesion_mask(ct))
         return Read(served=self.served, study_id=study.id, ct=ct, results=results)
 
-    def open(self, read: Read, *, before: str = "") -> Page:
+    def open(self, read: Read, *, before: str = "", how: str = "test") -> Page:
         page = self.context.new_page()
         page.said = []
         page.on("pageerror", lambda error: page.said.append(str(error)))
         page.on("console", lambda told: page.said.append(told.text) if told.type in {"error", "warning"} else None)
         if before:
             page.add_init_script(before)
-        page.goto(f"{self.url}/study/{read.study_id}?test")
+        page.goto(f"{self.url}/study/{read.study_id}?{how}")
         ready(page)
         return page
 
@@ -114,14 +124,11 @@ def room(tmp_path_factory, browser: Browser) -> Iterator[Room]:
 
 @pytest.fixture
 def opened(room):
-    """Opens studies, without WebGL where a test is not about it: that is quicker.
-
-    At the end nothing may have been said in their consoles that a test did not bring about.
-    """
+    """Opens studies; at the end nothing may have been said in their consoles that a test did not bring about."""
     pages: list[Page] = []
 
-    def open_(read: Read, *, before: str = NO_WEBGL) -> Page:
-        pages.append(room.open(read, before=before))
+    def open_(read: Read, **how: str) -> Page:
+        pages.append(room.open(read, **how))
         return pages[-1]
 
     yield open_
@@ -205,7 +212,7 @@ def test_everything_on_the_page_is_reached_with_the_tab_key(room, opened):
 
 
 def test_without_webgl_the_study_is_read_all_the_same(room, opened):
-    page = opened(room.study())
+    page = opened(room.study(), before=NO_WEBGL)
     expect(page.get_by_test_id("study")).to_have_attribute("data-graphics", "none")
     expect(page.get_by_test_id("no-webgl")).to_contain_text("no WebGL")
     grey = page.evaluate(
@@ -223,10 +230,28 @@ def test_without_webgl_the_study_is_read_all_the_same(room, opened):
     solid.press("ArrowRight")
     expect(solid).to_have_attribute("data-around", "15")
     picture(page, "without_webgl")
+    # a click on a finding there goes to it
+    page.evaluate("window.panlesion.view.setState({ focus: [0, 0, 0] })")
+    for number in (1, 2):
+        colour = (
+            page.get_by_test_id(f"finding-{number}")
+            .locator(".chip")
+            .evaluate("(chip) => getComputedStyle(chip).backgroundColor")
+        )
+        at = solid.evaluate(WHERE_COLOURED, colour)
+        page.mouse.click(*at)
+        expect(page.get_by_test_id("active")).to_have_attribute("data-number", str(number))
+        assert page.evaluate("window.panlesion.labelAt(window.panlesion.focus())") == number
+
+
+def test_a_processor_that_plays_a_graphics_card_is_not_asked_to(room, opened):
+    page = opened(room.study())
+    expect(page.get_by_test_id("study")).to_have_attribute("data-graphics", "software")
+    expect(page.get_by_test_id("no-webgl")).to_have_count(0)
 
 
 def test_a_graphics_card_that_gives_up_takes_no_picture_and_no_stroke_with_it(room, opened):
-    page = opened(room.study(), before=RECORD_CONTEXTS)
+    page = opened(room.study(), before=RECORD_CONTEXTS, how="test&webgl")
     expect(page.get_by_test_id("study")).to_have_attribute("data-graphics", "webgl")
     page.keyboard.press("d")
     where = page.evaluate("window.panlesion.screenOf('axial', [30, 30, 3])")

@@ -1,4 +1,4 @@
-import type { ReactElement } from "react";
+import { useEffect, useRef, type ReactElement } from "react";
 import type { Change, Choices, Finding } from "../api/client";
 import { useReading } from "../store/reading";
 import { css } from "../viewer/draw";
@@ -19,9 +19,15 @@ export function FindingCard({ finding, choices, liveMl, active, locked, onJump }
   const change = useReading((s) => s.change);
   const replaced = useReading((s) => s.replaced);
   const tell = (op: object): Promise<boolean> => change([{ number: finding.number, ...op } as Change]);
+  const card = useRef<HTMLLIElement>(null);
+  const before = useRef(active);
+  useEffect(() => {
+    if (active && !before.current) reveal(card.current);
+    before.current = active;
+  }, [active]);
   const type = choices?.types.find(([value]) => value === finding.type)?.[1] ?? readable(finding.type);
   return (
-    <li className={`finding ${finding.decision}${active ? " active" : ""}`} data-testid={`finding-${finding.number}`} aria-current={active}>
+    <li ref={card} className={`finding ${finding.decision}${active ? " active" : ""}`} data-testid={`finding-${finding.number}`} aria-current={active}>
       <div className="head">
         <button className="plain pick" onClick={() => onJump(finding)} title="go there (J, K)">
           <span className="chip" style={{ background: css(finding.number) }} />
@@ -53,11 +59,20 @@ export function FindingCard({ finding, choices, liveMl, active, locked, onJump }
       <div className="dim sizes" data-testid={`size-${finding.number}`}>
         {placeWords(finding)} · {sizeWords(finding, liveMl)}
         {finding.size && ` · ${finding.size.mean_hu.toFixed(0)} HU`}
-        {finding.mask_edited && " · outline edited"}
+        {finding.origin === "ai" && finding.mask_edited && " · outline edited"}
       </div>
       {active && <Details key={replaced} finding={finding} choices={choices} locked={locked} tell={tell} />}
     </li>
   );
+}
+
+const STICKY_PX = 140;
+
+/** Bring a finding that a key chose into sight: all of it if the panel has room, else its first line. */
+function reveal(card: HTMLElement | null): void {
+  const room = (card?.closest(".report")?.clientHeight ?? 0) - STICKY_PX;
+  const shown = card && card.offsetHeight > room ? card.querySelector(".head") : card;
+  shown?.scrollIntoView({ block: "nearest" });
 }
 
 interface DetailProps {

@@ -9,6 +9,7 @@ import { FindingCard } from "./FindingCard";
 import { Measurements } from "./Measurements";
 import { Sign } from "./Sign";
 import { Signed } from "./Signed";
+import { undecided } from "./words";
 import { Words } from "./Words";
 import "./report.css";
 
@@ -86,12 +87,15 @@ export function ReportPanel({ study, choices, liveMl, onJump, onPlace, onPrior }
               ))}
             </section>
           )}
-          <footer>
-            {!locked && (
+          {!locked && (
+            <div className="sign-bar">
               <button className="primary" data-testid="sign" onClick={() => setSigning(true)}>
                 Sign <kbd>S</kbd>
               </button>
-            )}
+              <span className="dim">{undecided(reading)}</span>
+            </div>
+          )}
+          <footer>
             <Links id={study.id} />
             <p className="dim">
               {reading.algorithm}
@@ -101,7 +105,9 @@ export function ReportPanel({ study, choices, liveMl, onJump, onPlace, onPrior }
           </footer>
         </>
       ) : (
-        <p className="dim">There is no reading yet.</p>
+        <section>
+          <p className="dim">There is no reading yet: it begins with what the analysis finds.</p>
+        </section>
       )}
       {signing && reading && !locked && <Sign studyId={study.id} reading={reading} close={() => setSigning(false)} />}
       {conflict && <Conflicted conflict={conflict} />}

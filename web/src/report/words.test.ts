@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Finding, Reading } from "../api/client";
-import { aiWords, change, placeWords, signable, sizeWords, withPresent } from "./words";
+import { aiWords, change, middle, placeWords, signable, sizeWords, undecided, valuesWords, withPresent } from "./words";
 
 const finding = (more: Partial<Finding>): Finding =>
   ({ number: 1, decision: "open", organ: "kidney_left", side: "left", location: "", size: null, attributes: {}, ...more }) as Finding;
@@ -45,4 +45,17 @@ it("knows what stands between a reading and its signature", () => {
 
 it("tells growth, loss and news", () => {
   expect([change(10, 13), change(10, 5), change(null, 4), change(4, null), change(0, 4)]).toEqual(["+30 %", "−50 %", "new", "gone", ""]);
+});
+
+it("tells what has to be decided before a signature, and nothing when all is", () => {
+  const reading = (...findings: Partial<Finding>[]): Reading => ({ findings: findings.map((one, n) => finding({ number: n + 1, ...one })) }) as Reading;
+  expect(undecided(reading({}, {}, { decision: "accepted" }))).toBe("2 not decided, 1 without an outline");
+  expect(undecided(reading({ decision: "rejected" }, { decision: "accepted", size }))).toBe("");
+});
+
+it("measurements in words, and where their middle is", () => {
+  expect(valuesWords({ length_mm: 12.34 })).toBe("12.3 mm");
+  expect(valuesWords({ long_mm: 20, short_mm: 9.96 })).toBe("20.0 × 10.0 mm");
+  expect(valuesWords({ area_mm2: 250, mean_hu: 41.2, sd_hu: 7.7 })).toBe("2.50 cm², 41 ± 8 HU");
+  expect(middle([[0, 0, 0], [4, 2, 6]])).toEqual([2, 1, 3]);
 });

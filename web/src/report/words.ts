@@ -61,6 +61,13 @@ export function signable(reading: Reading): Signable {
   };
 }
 
+/** What has still to be decided before a signature. */
+export function undecided(reading: Reading): string {
+  const { open, empty } = signable(reading);
+  const parts = [open.length > 0 ? `${open.length} not decided` : "", empty.length > 0 ? `${empty.length} without an outline` : ""];
+  return parts.filter(Boolean).join(", ");
+}
+
 export function change(then: number | null, now: number | null): string {
   if (then === null) return "new";
   if (now === null) return "gone";

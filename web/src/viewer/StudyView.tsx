@@ -1,4 +1,4 @@
-import { lazy, Suspense, useCallback, useEffect, useMemo, useState, type ReactElement } from "react";
+import { lazy, Suspense, useCallback, useEffect, useMemo, useState, type MouseEvent, type ReactElement } from "react";
 import { call, get, type Change, type Choices, type Finding } from "../api/client";
 import { wordsOf } from "../api/loaded";
 import { go } from "../app/route";
@@ -115,7 +115,13 @@ export default function StudyView({ studyId }: { studyId: string }): ReactElemen
     ) : null;
 
   return (
-    <main className="study" data-testid="study" data-ready={complete && scene && layers ? "yes" : "no"} data-graphics={opened.graphics}>
+    <main
+      className="study"
+      data-testid="study" 
+      data-ready={complete && scene && layers ? "yes" : "no"}
+      data-graphics={opened.graphics}
+      onClick={letGo}
+    >
       <Toolbar act={act} undoable={labels?.undoable ?? 0} redoable={labels?.redoable ?? 0} editable={editable} in3d={in3d} liveMl={liveMl} />
       <section className={`images${prior ? " beside" : ""}`} aria-label="Images">
         {scene && layers ? (
@@ -150,6 +156,12 @@ export default function StudyView({ studyId }: { studyId: string }): ReactElemen
       {asked && choices && <Ask what={asked} choices={choices} close={() => setAsked(null)} />}
     </main>
   );
+}
+
+/** A button that the mouse has pressed keeps no focus: Space would press it again, and is the hand in the images. */
+function letGo(event: MouseEvent<HTMLElement>): void {
+  const button = (event.target as HTMLElement).closest("button");
+  if (event.detail > 0 && button && !button.closest("dialog")) button.blur();
 }
 
 /** What draws the pictures, where it is not the graphics card. */

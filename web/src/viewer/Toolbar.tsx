@@ -62,10 +62,10 @@ export function Toolbar({ act, undoable, redoable, editable, in3d, liveMl }: Pro
         />
         <Look on={view.original} words="AI" title="the AI's own outline beside the edit" k="O" act={act} />
       </span>
-      <button data-testid="undo" disabled={undoable === 0} onClick={() => act("undo")} title="Undo (Ctrl+Z)" aria-label={`Undo, ${undoable} steps`}>
+      <button data-testid="undo" disabled={!editable || undoable === 0} onClick={() => act("undo")} title="Undo (Ctrl+Z)" aria-label={`Undo, ${undoable} steps`}>
         ↶ {undoable || ""}
       </button>
-      <button data-testid="redo" disabled={redoable === 0} onClick={() => act("redo")} title="Redo (Ctrl+Y)" aria-label={`Redo, ${redoable} steps`}>
+      <button data-testid="redo" disabled={!editable || redoable === 0} onClick={() => act("redo")} title="Redo (Ctrl+Y)" aria-label={`Redo, ${redoable} steps`}>
         ↷ {redoable || ""}
       </button>
       <select

@@ -1,5 +1,6 @@
 import type { ReactElement } from "react";
 import type { Study } from "../api/client";
+import { go } from "../app/route";
 import type { Opened } from "./study";
 
 /** What stands where the images will be: on its way, failed, or not there. */
@@ -9,7 +10,7 @@ export function Waiting({ opened, begin, again }: { opened: Opened; begin: () =>
     return (
       <div className="notice" role="alert">
         <p className="bad">{problem}</p>
-        <button onClick={again}>Try again</button>
+        <button onClick={again}>Try again</button> <button onClick={() => go("/worklist")}>Back to the worklist</button>
       </div>
     );
   if (!study) return <p className="notice dim">Loading…</p>;

@@ -14,7 +14,7 @@ export interface Filled {
 /** Fill from a voxel in the plane across `axis`, up to other labels and, where told, to the ends of a range of HU. Fills all or nothing. */
 export function bucket(labels: Labels, from: Index, axis: 0 | 1 | 2, label: number, range: [number, number] | null): Filled {
   if (!inside(labels.shape, from)) return { filled: 0, words: "" };
-  if (labels.at(from) !== 0) return { filled: 0, words: "Click beside what is painted: inside an outline, or in tissue with a range of HU (H)." };
+  if (labels.at(from) !== 0) return { filled: 0, words: "This place is painted already: click inside an outline, or in tissue of a range of HU (H)." };
   const [a, b] = otherAxes(axis);
   const free = (ijk: Index): boolean => {
     const at = labels.offset(ijk);

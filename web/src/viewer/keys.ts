@@ -21,16 +21,6 @@ export const HELP: Record<string, Key[]> = {
     { keys: "+", words: "crosshair on, off" },
     { keys: "Esc", words: "put the tool down; again: the worklist" },
   ],
-  "Findings": [
-    { keys: "J K", words: "next, previous finding" },
-    { keys: "A X", words: "accept, reject" },
-    { keys: "N", words: "new finding" },
-    { keys: "Y", words: "another type" },
-    { keys: "P", words: "click a point: the network proposes" },
-    { keys: "B", words: "draw a box: the network proposes" },
-    { keys: "Enter, Esc", words: "take, leave the proposal" },
-    { keys: "S", words: "sign" },
-  ],
   "Edit": [
     { keys: "D", words: "brush; G: ball instead of disc" },
     { keys: "H", words: "brush only a range of HU" },
@@ -43,6 +33,16 @@ export const HELP: Record<string, Key[]> = {
     { keys: "M", words: "masks on, off; Shift M: outline alone" },
     { keys: ", .", words: "masks fainter, stronger" },
     { keys: "O", words: "the AI's own outline beside it" },
+  ],
+  "Findings": [
+    { keys: "J K", words: "next, previous finding" },
+    { keys: "A X", words: "accept, reject" },
+    { keys: "N", words: "new finding" },
+    { keys: "Y", words: "another type" },
+    { keys: "P", words: "click a point: the network proposes" },
+    { keys: "B", words: "draw a box: the network proposes" },
+    { keys: "Enter, Esc", words: "take, leave the proposal" },
+    { keys: "S", words: "sign" },
   ],
   "Measure": [
     { keys: "L", words: "length" },

@@ -31,8 +31,8 @@ interface Made {
   picture: HTMLCanvasElement;
 }
 
-/** A picture that another scene has taken over stays until that one has drawn its own. */
-const HANDED_OVER_MS = 400;
+/** A picture that another scene takes over stays until that one has drawn its own. */
+const HANDED_OVER_MS = 100;
 
 export class FlatScene extends Scene {
   private readonly canvases = new Map<PlaneName, HTMLCanvasElement>();
@@ -68,7 +68,14 @@ export class FlatScene extends Scene {
     setTimeout(() => canvas?.remove(), HANDED_OVER_MS);
   }
 
+  /** Take the picture away: what lies below it is drawn. */
+  protected uncover(name: PlaneName): void {
+    this.canvases.get(name)?.remove();
+    this.canvases.delete(name);
+  }
+
   protected draw(name: PlaneName): void {
+    if (!this.canvases.has(name)) return;
     this.stale.add(name);
     this.due ||= requestAnimationFrame(() => {
       this.due = 0;

@@ -1,27 +1,22 @@
-// The planes drawn by Cornerstone3D: the CT is in the graphics memory once. Loaded while the images come; it is large.
+// The planes drawn by Cornerstone3D: the CT is in the graphics memory once. Fetched when the images are there; it is large.
 import * as cs from "@cornerstonejs/core";
 import { add, distance, type Frame, type PlaneName, type V3 } from "./geometry";
-import { Scene } from "./scene";
+import { FlatScene } from "./scene_flat";
 
 let begun = false;
 let made = 0;
 
-/** Whether this browser can draw volumes with WebGL 2. */
-export function canDraw(): boolean {
-  const canvas = document.createElement("canvas");
-  const found = canvas.getContext("webgl2");
-  found?.getExtension("WEBGL_lose_context")?.loseContext();
-  return found !== null;
-}
+const RENDERS_MS = [0, 60, 250];
 
-export class GlScene extends Scene {
+/** A pane is drawn by the processor until the graphics card has drawn it, so that it is never black. */
+export class GlScene extends FlatScene {
   private readonly id = `scene-${++made}`;
   private readonly engine: cs.RenderingEngine;
   private readonly told: (event: Event) => void;
 
   /** `lost` is called when the graphics card gives up its context; nothing can be drawn here from then on. */
   constructor(frame: Frame, hu: Int16Array, lost: () => void) {
-    super(frame);
+    super(frame, hu);
     if (!begun) {
       // one graphics context: each more would hold the voxels of the CT once more
       cs.init({ debug: {}, rendering: { useCPURendering: false, webGlContextCount: 1 } });
@@ -70,7 +65,7 @@ export class GlScene extends Scene {
     return this.mounted.has(name) ? (this.engine.getViewport(this.viewportId(name)) as cs.Types.IVolumeViewport) : null;
   }
 
-  protected async attach(name: PlaneName, element: HTMLDivElement): Promise<void> {
+  protected override async attach(name: PlaneName, element: HTMLDivElement): Promise<void> {
     const { normal, up } = this.frame.planes[name];
     this.engine.enableElement({
       viewportId: this.viewportId(name),
@@ -78,12 +73,27 @@ export class GlScene extends Scene {
       element,
       defaultOptions: { orientation: { viewPlaneNormal: normal, viewUp: up }, background: [0, 0, 0] },
     });
+    await super.attach(name, element); // over it
+    super.draw(name);
     await cs.setVolumesForViewports(this.engine, [{ volumeId: this.volumeId }], [this.viewportId(name)]);
     // the voxels reach the graphics memory with the first frames; what was drawn before them is drawn again
-    for (const ms of [0, 60, 250]) setTimeout(() => this.view(name)?.render(), ms);
+    let last = false;
+    RENDERS_MS.forEach((ms, n) =>
+      setTimeout(() => {
+        last ||= n === RENDERS_MS.length - 1;
+        this.view(name)?.render();
+      }, ms),
+    );
+    const rendered = (): void => {
+      if (!last) return;
+      element.removeEventListener(cs.Enums.Events.IMAGE_RENDERED, rendered);
+      if (this.mounted.get(name) === element) this.uncover(name);
+    };
+    element.addEventListener(cs.Enums.Events.IMAGE_RENDERED, rendered);
   }
 
-  protected draw(name: PlaneName): void {
+  protected override draw(name: PlaneName): void {
+    super.draw(name);
     const view = this.view(name);
     if (!view || view.getActors().length === 0) return;
     const { focal, scale } = this.camera(name);
@@ -98,19 +108,21 @@ export class GlScene extends Scene {
     view.render();
   }
 
-  resize(): void {
+  override resize(): void {
+    super.resize();
     this.engine.resize(true, true);
   }
 
-  protected detach(name: PlaneName): void {
+  protected override detach(name: PlaneName): void {
+    super.detach(name);
     this.engine.disableElement(this.viewportId(name));
   }
 
   /** Give back everything of this scene, and nothing of another. */
-  destroy(): void {
+  override destroy(): void {
+    super.destroy();
     cs.eventTarget.removeEventListener(cs.Enums.Events.WEBGL_CONTEXT_LOST, this.told);
     const volume = cs.cache.getVolume(this.volumeId);
-    this.mounted.clear();
     this.engine.destroy();
     if (!volume) return;
     const slices = [...volume.imageIds];

@@ -3,6 +3,7 @@ import { useEffect, useState } from "react";
 import { ApiError, get, type Study } from "../api/client";
 import { useReading } from "../store/reading";
 import { clamped, frameOf, type Frame, type Index } from "./geometry";
+import { graphicsHere, type Graphics } from "./graphics";
 import { Labels } from "./labels";
 import { loadCt, loadMask } from "./load";
 import type { Scene } from "./scene";
@@ -21,8 +22,7 @@ export interface Opened {
   loaded: number;
   complete: boolean;
   problem: string;
-  /** What draws the planes: the graphics card, or the processor where there is no WebGL or it was lost. */
-  graphics: "asking" | "webgl" | "none" | "lost";
+  graphics: Graphics;
 }
 
 const NOTHING: Opened = {
@@ -95,9 +95,10 @@ export function useStudy(studyId: string, again: number, reopened = 0, readOnly 
     const accelerate = async (frame: Frame, hu: Int16Array): Promise<void> => {
       const flatly = (graphics: "none" | "lost"): void => instead(new FlatScene(frame, hu), { graphics });
       try {
-        const { canDraw, GlScene } = await import("./scene_gl");
+        const graphics = graphicsHere();
+        if (graphics !== "webgl") return put({ graphics });
+        const { GlScene } = await import("./scene_gl");
         if (stop.signal.aborted) return;
-        if (!canDraw()) return put({ graphics: "none" });
         instead(new GlScene(frame, hu, () => flatly("lost")), { graphics: "webgl" });
       } catch {
         if (!stop.signal.aborted) flatly("none"); // the pictures are there without it
