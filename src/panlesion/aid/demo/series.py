@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from panlesion import __version__
 from panlesion.ct.volume import STANDARD_AXES, Volume
@@ -60,7 +61,8 @@ def write_series(folder: Path, ct: Volume, patient: Patient, *, entropy: str) ->
 
 
 def _uid(entropy: str, what: str) -> UID:
-    return generate_uid(prefix=None, entropy_srcs=["panlesion demo", entropy, what])
+    # pydicom's own draws a random one where there is no prefix, whatever the entropy
+    return UID(f"2.25.{uuid5(NAMESPACE_OID, f'panlesion demo {entropy} {what}').int}")
 
 
 def _image(patient: Patient, sop_uid: UID) -> FileDataset:
