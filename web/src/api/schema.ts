@@ -1052,6 +1052,8 @@ export interface paths {
         /**
          * Events
          * @description `event: study` with a row whenever one that this account may see has changed; ends with the session.
+         *
+         *     A stream that breaks off without `event: over` has told less than happened: fetch the list after connecting anew.
          */
         get: operations["events_api_events_get"];
         put?: never;
@@ -1200,6 +1202,8 @@ export interface paths {
         /**
          * List Audit
          * @description Lines of the log, newest first; `before` is the number of the last line of the page before.
+         *
+         *     `user` is an account's name, empty for what the server did by itself; `study` is our id of it.
          */
         get: operations["list_audit_api_audit_get"];
         put?: never;
@@ -1327,6 +1331,12 @@ export interface components {
             /** User Ids */
             user_ids: string[];
         };
+        /**
+         * Action
+         * @description What the audit log knows. Every entry names its account, and the study where there is one, by its own id.
+         * @enum {string}
+         */
+        Action: "login" | "login refused" | "logout" | "password changed" | "account changed" | "token made" | "token removed" | "access changed" | "node changed" | "received" | "analysed" | "view" | "edit" | "sign" | "addendum" | "export" | "sent" | "queued" | "deleted" | "backup" | "restored";
         /**
          * Add
          * @description A finding for a label that was painted, or is going to be; `number` must be free.
@@ -2477,7 +2487,9 @@ export interface components {
         };
         /**
          * WorklistOut
-         * @description `counts` are of all studies that the search meets, by state; `total` of those that the state filter leaves.
+         * @description `counts`: what the search meets (of the flagged alone, if asked so), by state; `total`: what the states leave of it.
+         *
+         *     `flagged`: how many have findings of what the search meets and the states leave.
          */
         WorklistOut: {
             /** Total */
@@ -2486,6 +2498,8 @@ export interface components {
             counts: {
                 [key: string]: number;
             };
+            /** Flagged */
+            flagged: number;
             /** Items */
             items: components["schemas"]["StudyRow"][];
         };
@@ -4822,6 +4836,9 @@ export interface operations {
         parameters: {
             query?: {
                 before?: number | null;
+                action?: components["schemas"]["Action"][] | null;
+                user?: string | null;
+                study?: string | null;
                 limit?: number;
             };
             header?: never;

@@ -11,7 +11,7 @@ interface Props {
 
 /** Search, filters with their counts, refresh and help. */
 export function Bar({ search, grid, help }: Props): ReactElement {
-  const { query, counts, fresh, busy, ask, refresh } = useList();
+  const { query, counts, flagged, fresh, busy, ask, refresh } = useList();
   const [typed, setTyped] = useState(query.q);
   useEffect(() => {
     if (typed === useList.getState().query.q) return;
@@ -81,7 +81,7 @@ export function Bar({ search, grid, help }: Props): ReactElement {
         title="Only studies in which the AI found something (F)"
         onClick={() => ask({ ...query, flagged: !query.flagged })}
       >
-        flagged
+        flagged <span className="count">{flagged}</span>
       </button>
       <span className="spread" />
       <Told />

@@ -67,6 +67,8 @@ interface List extends Shown {
   owner: string;
   query: Query;
   total: number | null;
+  /** How many have findings, of what search and states leave. */
+  flagged: number;
   index: number;
   busy: boolean;
   problem: string;
@@ -85,7 +87,7 @@ interface List extends Shown {
   hear: (live: boolean) => void;
 }
 
-const NOTHING = { pages: {}, counts: {}, fresh: new Set<string>(), listedAt: 0, total: null, busy: false, problem: "", status: 0, stale: false };
+const NOTHING = { pages: {}, counts: {}, fresh: new Set<string>(), listedAt: 0, total: null, flagged: 0, busy: false, problem: "", status: 0, stale: false };
 let turn = 0;
 let left = ""; // the study that was chosen when the page was left
 const asked = new Set<number>();
@@ -113,7 +115,7 @@ export const useList = create<List>((set, state) => {
       const pages = { 0: first.list.items, ...(there ? { [number]: there.list.items } : {}) };
       const total = first.list.total;
       const again = Object.entries(pages).flatMap(([n, rows]) => rows.map((row, i) => (row.id === keep ? Number(n) * PAGE + i : -1))).find((i) => i >= 0);
-      set({ ...NOTHING, fresh: new Set(), pages, total, counts: first.list.counts, listedAt: first.at, index: again ?? Math.max(0, Math.min(total - 1, index)) });
+      set({ ...NOTHING, fresh: new Set(), pages, total, counts: first.list.counts, flagged: first.list.flagged, listedAt: first.at, index: again ?? Math.max(0, Math.min(total - 1, index)) });
     } catch (error) {
       failed(mine, error);
     }
