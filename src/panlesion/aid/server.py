@@ -16,8 +16,10 @@ from panlesion.aid.accounts.users import make_first_admin
 from panlesion.aid.app import create_app
 from panlesion.aid.db import Sessions
 from panlesion.aid.jobs.supervise import Supervisor
+from panlesion.aid.private import MASK
 from panlesion.aid.settings import Settings
 from panlesion.aid.store.files import sweep
+from panlesion.data.publish import remove_partials
 from panlesion.errors import StoreError
 
 LOCK = ".server.lock"
@@ -49,13 +51,14 @@ def run(settings: Settings, told: Callable[[str, str | None], None]) -> None:
         StoreError: another server runs on the same data folder.
         OSError: the address or port cannot be listened on.
     """
-    os.umask(0o077)  # of everything written from here on, workers' files too
+    os.umask(MASK)  # of everything written from here on, workers' files too
     app = create_app(settings)
     sessions: Sessions = app.state.sessions
     with ExitStack() as held:
         held.enter_context(alone_on(settings.data))
         listener = held.enter_context(listening(settings))
         sweep(sessions, settings)
+        remove_partials(settings.data / "signed")  # this process alone writes there
         held.enter_context(parts(settings, sessions))
         with sessions.begin() as session:
             password = make_first_admin(session)
