@@ -53,15 +53,17 @@ SessionDep = Annotated[Session, Depends(database, scope="function")]
 def live_login(session: Session, settings: Settings, token: str) -> Login | None:
     """The login of a cookie's token; None where there is none, or it was idle or lasted too long."""
     login = session.get(Login, sha256(token))
+    return login if login is not None and is_live(login, settings) else None
+
+
+def is_live(login: Login, settings: Settings) -> bool:
+    """Whether its account is active, and it was neither idle nor lasted too long."""
     at = now()
-    if (
-        login is None
-        or not login.user.active
-        or at - login.seen_at > timedelta(minutes=settings.idle_minutes)
-        or at - login.created_at > timedelta(hours=settings.login_hours)
-    ):
-        return None
-    return login
+    return (
+        login.user.active
+        and at - login.seen_at <= timedelta(minutes=settings.idle_minutes)
+        and at - login.created_at <= timedelta(hours=settings.login_hours)
+    )
 
 
 def live_token(session: Session, token: str) -> ApiToken | None:
@@ -127,6 +129,8 @@ ReaderDep = Annotated[User, Depends(having(Role.READER))]
 ManagerDep = Annotated[User, Depends(having(Role.MANAGER))]
 AdminDep = Annotated[User, Depends(having(Role.ADMIN))]
 StaffDep = Annotated[User, Depends(having(Role.MANAGER, Role.ADMIN))]
+ReaderOrManagerDep = Annotated[User, Depends(having(Role.READER, Role.MANAGER))]
+"""Whoever works with studies; an administrator who was granted one only looks at it."""
 
 
 def visible_to(user: User) -> ColumnElement[bool]:

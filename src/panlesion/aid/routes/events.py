@@ -1,7 +1,6 @@
 """Server-sent events: rows of the worklist as they change."""
 
 from collections.abc import AsyncIterator, Iterable
-from datetime import timedelta
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -9,11 +8,11 @@ from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from panlesion.aid.db import Sessions
-from panlesion.aid.deps import LoginDep, SessionsDep, SettingsDep, ViewerDep, visible_to
+from panlesion.aid.deps import LoginDep, SessionsDep, SettingsDep, ViewerDep, is_live, visible_to
 from panlesion.aid.events import Feed
 from panlesion.aid.schemas.studies import Event
 from panlesion.aid.settings import Settings
-from panlesion.aid.tables import Login, Study, now
+from panlesion.aid.tables import Login, Study
 from panlesion.aid.worklist import row_of, rows_of
 
 router = APIRouter(tags=["events"])
@@ -44,7 +43,7 @@ def _rows(sessions: Sessions, settings: Settings, token: str, changed: Iterable[
     """Rows that the session's account may see; None when the session is over."""
     with sessions() as session:
         login = session.get(Login, token)
-        if login is None or not login.user.active or now() - login.created_at > timedelta(hours=settings.login_hours):
+        if login is None or not is_live(login, settings):
             return None
         found = session.execute(rows_of(Study.id.in_(list(changed)), visible_to(login.user))).all() if changed else []
         return [Event(study=row_of(study, job)).model_dump_json() for study, job in found]

@@ -9,7 +9,7 @@ from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
 from panlesion.aid.audit import record
-from panlesion.aid.deps import ManagerDep, SessionDep, SettingsDep, StudyDep, ViewerDep, visible_to
+from panlesion.aid.deps import ManagerDep, ReaderOrManagerDep, SessionDep, SettingsDep, StudyDep, ViewerDep, visible_to
 from panlesion.aid.imaging.metadata import forget_study
 from panlesion.aid.jobs.queue import enqueue
 from panlesion.aid.reads.scan import GRID_FILE, results_folder
@@ -50,12 +50,12 @@ def list_studies(
 def read_study(study: StudyDep, user: ViewerDep, session: SessionDep, settings: SettingsDep) -> StudyOut:
     """One study with its series and the grid of the CT that is read; the view is written down."""
     _written_down(session, user, study)
-    return _told(session, settings, study)
+    return _told(session, settings, study, user)
 
 
 @router.patch("/studies/{study_id}")
 def change_study(
-    change: StudyChangeIn, study: StudyDep, user: ViewerDep, session: SessionDep, settings: SettingsDep
+    change: StudyChangeIn, study: StudyDep, user: ReaderOrManagerDep, session: SessionDep, settings: SettingsDep
 ) -> StudyOut:
     """Priority: anyone who sees it. Who may see it, and which series is read: managers."""
     if user.role is not Role.MANAGER and (change.restricted is not None or change.primary_series is not None):
@@ -71,7 +71,7 @@ def change_study(
         _choose_series(session, study, change.primary_series)
     study.changed_at = now()
     session.flush()
-    return _told(session, settings, study)
+    return _told(session, settings, study, user)
 
 
 def _choose_series(session: Session, study: Study, uid: str) -> None:
@@ -126,7 +126,7 @@ def list_readers(_user: ManagerDep, session: SessionDep) -> list[UserOut]:
 
 
 @router.post("/studies/{study_id}/analyse", status_code=202)
-def analyse(study: StudyDep, user: ViewerDep, session: SessionDep) -> JobOut:
+def analyse(study: StudyDep, user: ReaderOrManagerDep, session: SessionDep) -> JobOut:
     """Queue the analysis again; what a person has begun to read stays as it is."""
     if study.state is StudyState.ARRIVING:
         raise HTTPException(status.HTTP_409_CONFLICT, "images still arrive; the analysis begins by itself when all are there")
@@ -155,14 +155,16 @@ def _refuse_begun(session: Session, study: Study, what: str) -> None:
         raise HTTPException(status.HTTP_409_CONFLICT, f"the study's reading is {reading.state}: {what}")
 
 
-def _told(session: Session, settings: Settings, study: Study) -> StudyOut:
+def _told(session: Session, settings: Settings, study: Study, user: User) -> StudyOut:
     found, job = session.execute(rows_of(Study.id == study.id)).first() or (study, None)
     series = session.scalars(select(Series).where(Series.study_id == study.id).order_by(Series.number, Series.series_uid))
     row = row_of(found, job)
+    # of a prior that the account may not see it learns nothing, not even that there is one
+    prior = session.scalar(select(Study.id).where(Study.id == study.prior_id, visible_to(user)))
     return StudyOut(
         **row.model_dump(),
         primary_series=study.primary_series,
-        prior_id=study.prior_id,
+        prior_id=prior,
         series=[SeriesOut.model_validate(one) for one in series],
         grid=_grid(session, settings, study.id),
     )
