@@ -1,7 +1,6 @@
 """`run`: the server on its socket, with its workers and the DICOM receiver beside it, until it is told to stop."""
 
 import fcntl
-import logging
 import os
 import signal
 import socket
@@ -15,6 +14,7 @@ import uvicorn
 from panlesion.aid.accounts.users import make_first_admin
 from panlesion.aid.app import create_app
 from panlesion.aid.db import Sessions
+from panlesion.aid.guard.impatient import Impatient
 from panlesion.aid.jobs.supervise import Supervisor
 from panlesion.aid.private import MASK
 from panlesion.aid.settings import Settings
@@ -68,6 +68,7 @@ def run(settings: Settings, told: Callable[[str, str | None], None]) -> None:
             access_log=False,  # addresses of requests hold what was searched for, which is names of patients
             server_header=False,
             proxy_headers=settings.public_url is not None,
+            http=Impatient,
             ssl_certfile=settings.tls_certificate,
             ssl_keyfile=settings.tls_key,
             timeout_graceful_shutdown=_GRACE_S,
@@ -127,9 +128,3 @@ def parts(settings: Settings, sessions: Sessions) -> Iterator[None]:
 
             running.callback(start_receiver(settings, sessions).stop)
         yield
-
-
-def log_to_stderr() -> None:
-    """Our own words with their time; of libraries only warnings."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
-    logging.getLogger("panlesion").setLevel(logging.INFO)

@@ -40,7 +40,8 @@ def worker(
     """
     need_model_extra("aid worker")
     need_dicom_extra("aid worker")
-    from panlesion.aid.jobs.__main__ import log_to_stderr, work
+    from panlesion.aid.guard.logs import log_to_stderr
+    from panlesion.aid.jobs.__main__ import work
     from panlesion.aid.private import MASK
     from panlesion.aid.vocabulary import JobKind
 

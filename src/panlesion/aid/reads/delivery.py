@@ -26,7 +26,7 @@ from panlesion.aid.jobs.queue import enqueue
 from panlesion.aid.jobs.runner import Outcome, Progress, RetryError
 from panlesion.aid.reads.dicom_out import SEG_FILE, SR_FILE
 from panlesion.aid.settings import Settings
-from panlesion.aid.store.remote import CarefulSession, RedirectError, RemoteError, web_fault
+from panlesion.aid.store.remote import CarefulSession, RedirectError, RemoteError, refuse_link_local, web_fault
 from panlesion.aid.tables import Job, Node, Reading, Study, User
 from panlesion.aid.vocabulary import Action, JobKind, NodeKind, Parcel
 from panlesion.ct.dicom_header import damaged
@@ -222,6 +222,10 @@ def _refusal(status: int) -> Refusal:
 
 
 def _associate(settings: Settings, node: Node, datasets: list[Dataset]) -> Association:
+    try:
+        refuse_link_local(node.name, node.host)
+    except RemoteError as error:
+        raise UnreachableError(str(error)) from error
     entity = AE(ae_title=settings.ae_title)
     entity.connection_timeout, entity.acse_timeout, entity.dimse_timeout, entity.network_timeout = (
         CONNECT_S,

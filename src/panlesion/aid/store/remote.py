@@ -110,8 +110,8 @@ def refuse_link_local(name: str, host: str) -> None:
         RemoteError: It is such a one.
     """
     with naming(name):
-        found = {str(told[4][0]).partition("%")[0] for told in socket.getaddrinfo(host, None)}
-    if any(ip_address(one).is_link_local for one in found):
+        found = {ip_address(str(told[4][0]).partition("%")[0]) for told in socket.getaddrinfo(host, None)}
+    if any((getattr(one, "ipv4_mapped", None) or one).is_link_local for one in found):
         raise RemoteError(f"{name}: its address is one of this machine's own network port (link-local); no PACS is there")
 
 
