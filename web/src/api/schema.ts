@@ -95,7 +95,7 @@ export interface paths {
         put?: never;
         /**
          * Change Password
-         * @description Change one's own password; all other sessions of the account end.
+         * @description Change one's own password; all other sessions of the account end, and its bearer tokens.
          */
         post: operations["change_password_api_password_post"];
         delete?: never;
@@ -741,7 +741,7 @@ export interface paths {
         put?: never;
         /**
          * Add Addendum
-         * @description Add a remark to a signed report; it stays as it is, too.
+         * @description Add a remark to a signed report; it stays as it is, too. Every PACS that got the report gets it with the remark.
          */
         post: operations["add_addendum_api_studies__study_id__addenda_post"];
         delete?: never;
@@ -1150,6 +1150,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/oidc/login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Begin
+         * @description Send the browser to the identity provider; what its answer must fit is kept in the database, bound to a cookie.
+         */
+        get: operations["begin_api_oidc_login_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/oidc/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * End
+         * @description The provider's answer: a session of ours if it fits the login that this browser began; one answer a login.
+         */
+        get: operations["end_api_oidc_callback_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/audit": {
         parameters: {
             query?: never;
@@ -1482,7 +1522,7 @@ export interface components {
         Decision: "open" | "accepted" | "rejected";
         /**
          * DeliveryOut
-         * @description A signed report on its way to a PACS.
+         * @description Results on their way to a PACS: the AI's own, the signed report, or it once more with an addendum.
          */
         DeliveryOut: {
             /**
@@ -1492,6 +1532,7 @@ export interface components {
             job_id: string;
             /** Node */
             node: string;
+            what: components["schemas"]["Parcel"];
             /** State */
             state: string;
             /** Cause */
@@ -1833,6 +1874,12 @@ export interface components {
             /** Target */
             target: boolean;
         };
+        /**
+         * Parcel
+         * @description What is sent to a PACS.
+         * @enum {string}
+         */
+        Parcel: "ai" | "signed" | "addendum";
         /** PasswordIn */
         PasswordIn: {
             /** Old */
@@ -4695,6 +4742,64 @@ export interface operations {
         responses: {
             /** @description Successful Response */
             204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description refused, and why */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    begin_api_oidc_login_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description refused, and why */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    end_api_oidc_callback_get: {
+        parameters: {
+            query?: {
+                state?: string;
+                code?: string;
+                error?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            303: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -5,6 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, HTTPException, Query, status
+from pydantic import ValidationError
 from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
@@ -21,6 +22,7 @@ from panlesion.aid.store.intake import analyse_key
 from panlesion.aid.tables import Access, AuditEntry, Job, Reading, Series, Study, User, now
 from panlesion.aid.vocabulary import Action, JobKind, JobState, ReadingState, Role, StudyState
 from panlesion.aid.worklist import Asked, Sort, row_of, rows_of, worklist
+from panlesion.errors import ReadError
 
 router = APIRouter(tags=["studies"])
 VIEW_AGAIN = timedelta(minutes=1)
@@ -174,7 +176,10 @@ def _grid(session: Session, settings: Settings, study_id: UUID) -> GridOut | Non
     reading = session.get(Reading, study_id)
     if reading is None or reading.original_path is None:
         return None
-    return GridOut.model_validate_json((results_folder(settings, reading) / GRID_FILE).read_bytes())
+    try:
+        return GridOut.model_validate_json((results_folder(settings, reading) / GRID_FILE).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ReadError(f"{GRID_FILE} of the study's analysis is gone or damaged; restore the data folder") from error
 
 
 def _written_down(session: Session, user: User, study: Study) -> None:
