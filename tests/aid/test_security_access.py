@@ -1,5 +1,6 @@
 """A restricted study, a prior among them, is to an account without access as if it were not there; whatever it asks."""
 
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -60,13 +61,13 @@ def test_a_closed_prior_is_not_told_of(served):
 def test_nothing_is_added_to_a_closed_study_by_who_may_not_see_it(served):
     first, second = slices(2, seed=72)
     study = put_study(served, [first], restricted=True)
-    other = second.copy()
+    other = deepcopy(second)
     other.PatientID = "SOMEBODY"
     for image in (first, second, other):
         told = served.client(Role.READER).post("/api/studies", files={"files": ("a", dicom(image))}).json()
         assert told["study_ids"] == [] and "closed to you" in told["rejected"][0]["reason"]
     told = served.client(Role.MANAGER).post("/api/studies", files={"files": ("a", dicom(second))}).json()
-    assert told["taken"] == 1, told["rejected"]
+    assert told["taken"] == 1, told["rejected"][0]["reason"]
     assert served.client(Role.MANAGER).get(f"/api/studies/{study.id}").json()["images"] == 2
 
 

@@ -11,7 +11,10 @@ HEAD_S = 20.0
 
 
 class Impatient(H11Protocol):
-    """Closes a connection whose request's head is not whole in time; a request that has begun is the application's."""
+    """Closes a connection whose request's head is not whole in time, or that sends on once it was answered.
+
+    How long the body of a request that is not answered yet may take is the application's (`guard.bodies`).
+    """
 
     _late: asyncio.TimerHandle | None = None
 
@@ -21,10 +24,21 @@ class Impatient(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
+        if self._owes():
             self._wait()
         else:
             self._stop()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._owes():  # closed at once, it might miss the answer that its body is not wanted
+            self._wait()
+
+    def _owes(self) -> bool:
+        """Whether the rest of a head is to come, or of a body that was answered without."""
+        theirs = self.conn.their_state
+        half = theirs is h11.IDLE and bool(self.conn.trailing_data[0])
+        return half or (theirs is h11.SEND_BODY and self.conn.our_state is h11.DONE)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
