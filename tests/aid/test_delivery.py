@@ -1,9 +1,12 @@
 import io
+import threading
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import ClassVar
 
 import pydicom
 import pytest
-from dicom_made import laid_over
+from dicom_made import check_with_dciodvfy, laid_over
 from orthanc_made import NAME, PASSWORD, free_port, running_orthanc
 from pydicom.uid import Comprehensive3DSRStorage, SegmentationStorage
 from pynetdicom import AE, evt
@@ -68,6 +71,95 @@ def test_a_signed_report_arrives_in_a_real_pacs_once_however_often_it_is_sent(tm
     path = tmp_path / "back.dcm"
     kept.save_as(path)
     assert (laid_over(path, made.ct) == made.mask).all()
+
+
+def test_an_addendum_goes_where_the_report_went_as_a_whole_new_document_that_names_the_one_before(tmp_path, orthanc):
+    orthanc.clear()
+    served = serve(tmp_path, organisation="Klinik")
+    made, client = read_study(served), served.client(Role.READER)
+    web(served, orthanc)
+    assert sign(client, made).status_code == 200
+    add_node(served, name="later", kind=NodeKind.DIMSE)
+    ask = f"/api/studies/{made.study.id}"
+    said = ["Seen <b>again</b>.\nTwice.", "x" * 3000]
+    for text in said:
+        assert client.post(f"{ask}/addenda", json={"text": text}).status_code == 201
+    assert [one["what"] for one in client.get(f"{ask}/deliveries").json()] == ["addendum", "addendum", "signed"]
+    documents = []
+    for job in jobs(served):
+        outcome = send(served, job)
+        assert send(served, job).answer == outcome.answer
+        documents.append(pydicom.dcmread(io.BytesIO(orthanc.fetch(outcome.answer["sent"]["sr.dcm"]))))
+    assert len(orthanc.instances(made.study.study_uid)) == 4
+    signed, first, second = documents
+    assert "PredecessorDocumentsSequence" not in signed
+    for before, after in ((signed, first), (first, second)):
+        (named,) = after.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence
+        assert named.ReferencedSOPInstanceUID == before.SOPInstanceUID
+        assert after.SeriesInstanceUID == before.SeriesInstanceUID and after.InstanceNumber == before.InstanceNumber + 1
+        assert (after.VerificationFlag, after.CompletionFlag, after.PreliminaryFlag) == ("VERIFIED", "COMPLETE", "FINAL")
+        assert len(after.VerifyingObserverSequence) == len(before.VerifyingObserverSequence) + 1
+        assert words_of(after)[: len(words_of(before))] == words_of(before)
+    told = "".join(words_of(second)[len(words_of(signed)) :])
+    assert "by Dr reader: Seen <b>again</b>. Twice." in told and "x" * 2000 in told
+    newest = client.get(f"{ask}/sr.dcm").content
+    assert pydicom.dcmread(io.BytesIO(newest)).SOPInstanceUID == second.SOPInstanceUID
+    (tmp_path / "sr.dcm").write_bytes(newest)
+    check_with_dciodvfy(tmp_path / "sr.dcm")
+
+
+def words_of(report):
+    """Every comment of a report's summary."""
+    return [str(item.TextValue) for item in report.ContentSequence[-1].ContentSequence if "TextValue" in item]
+
+
+def test_an_addendum_is_not_lost_when_the_signed_sr_is_and_nothing_half_stays(tmp_path):
+    served = serve(tmp_path)
+    made, client = read_study(served), served.client(Role.READER)
+    assert sign(client, made).status_code == 200
+    (path,) = (served.settings.data / "signed" / str(made.study.id)).glob("*/sr.dcm")
+    path.write_bytes(b"gone")
+    told = client.post(f"/api/studies/{made.study.id}/addenda", json={"text": "More."})
+    assert told.status_code == 422 and "report that is added to" in told.json()["detail"]
+    assert [one.name for one in path.parent.parent.iterdir()] == [path.parent.name]
+    assert jobs(served) == [] and client.get(f"/api/studies/{made.study.id}/report.html").status_code == 200
+
+
+class _Elsewhere(BaseHTTPRequestHandler):
+    """Sends whoever posts on to another address, and notes who came there."""
+
+    came: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        self.came.append(self.path)
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(307)
+        self.send_header("Location", "/elsewhere")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+def test_a_report_is_not_sent_on_to_where_an_answer_leads(tmp_path):
+    served = serve(tmp_path)
+    with HTTPServer(("127.0.0.1", 0), _Elsewhere) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/dicom-web"
+        _, _, job = failing_job(served, kind=NodeKind.DICOMWEB, url=url)
+        with pytest.raises(DeliveryRefusedError, match="redirect, which is not followed"):
+            send(served, job)
+        server.shutdown()
+    assert _Elsewhere.came == ["/dicom-web/studies"]
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "2852039166", "[fe80::1]", "[::ffff:169.254.169.254]"])
+def test_no_report_goes_to_where_clouds_keep_their_secrets(tmp_path, host):
+    served = serve(tmp_path)
+    _, _, job = failing_job(served, kind=NodeKind.DICOMWEB, url=f"http://{host}/dicom-web")
+    with pytest.raises(UnreachableError, match="link-local"):
+        send(served, job)
 
 
 def failing_job(served, **told):

@@ -44,7 +44,7 @@ def of_parts(_context: Any, value: Any) -> bytes:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory) -> Served:
-    return serve(tmp_path_factory.mktemp("fuzz"))
+    return serve(tmp_path_factory.mktemp("fuzz"), attempts_per_15_min=1_000_000)  # it guesses passwords, too
 
 
 def operations(served: Served) -> dict[str, Any]:

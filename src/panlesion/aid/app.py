@@ -18,6 +18,7 @@ from panlesion.aid.guard.hosts import Hosts
 from panlesion.aid.guard.incidents import Incidents
 from panlesion.aid.guard.words import speak_plainly
 from panlesion.aid.page import Page, built_page
+from panlesion.aid.private import open_data
 from panlesion.aid.routes.registry import ROUTES
 from panlesion.aid.settings import Settings
 
@@ -35,7 +36,7 @@ def create_app(settings: Settings, *, page: Path | None = None) -> FastAPI:
         settings: Frozen from here on.
         page: Folder of the built page; the installed one's if not told.
     """
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    open_data(settings.data)
     bring_up(settings, look_through=True)
     engine = open_engine(settings.database)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -11,12 +12,13 @@ from sqlalchemy import Row, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from panlesion.aid.audit_head import Head, announce
+from panlesion.aid.audit_head import Head, announce, has_notes, noted_head
 from panlesion.aid.db import Turn, take_turn
 from panlesion.aid.tables import AuditEntry, User, now
 from panlesion.aid.vocabulary import Action
 from panlesion.errors import StoreError
 
+_log = logging.getLogger(__name__)
 FIRST = "0" * 64
 """What the first line is chained to."""
 _PAGE = 1000
@@ -49,7 +51,26 @@ def record(session: Session, action: Action, *, by: User | None, study_id: UUID 
     entry.hash = hash_of(entry)
     session.add(entry)
     session.flush()
-    announce(session, Head(seq=entry.seq, hash=entry.hash))
+    if _noted_is_of(session, last):
+        announce(session, Head(seq=entry.seq, hash=entry.hash))
+
+
+def _noted_is_of(session: Session, last: Head | None) -> bool:
+    """Whether the head that was noted is a line of the log, so that a later one may take its place.
+
+    Where lines were cut off, or the note was removed, it stays as it is: a new one would hide that.
+    """
+    try:
+        noted = noted_head(session)
+    except StoreError:
+        noted = Head(seq=0, hash="")
+    if noted is None:  # nowhere to note it, a log that begins, or one whose very first note was lost by a kill
+        kept = last is None or last.seq <= 1 or not has_notes(session)
+    else:
+        kept = session.scalar(select(AuditEntry.hash).where(AuditEntry.seq == noted.seq)) == noted.hash
+    if not kept:
+        _log.error("the audit log is not the one whose end was noted; see `panlesion aid audit verify`")
+    return kept
 
 
 def head_of(session: Session) -> Head | None:

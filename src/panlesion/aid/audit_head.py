@@ -13,7 +13,7 @@ from panlesion.ct.atomic import replacing
 from panlesion.errors import StoreError
 
 HEAD, _LOCK = "audit.head", ".audit.head.lock"
-_PENDING = "audit head"
+_PENDING, _FOLDER = "audit head", "audit head's folder"
 _log = logging.getLogger(__name__)
 
 
@@ -52,6 +52,20 @@ def write_head(data: Path, head: Head) -> None:
                 stream.write(f"{head.seq} {head.hash}\n".encode())
 
 
+def has_notes(session: Session) -> bool:
+    """Whether heads of this session's log are noted at all."""
+    return _FOLDER in session.info
+
+
+def noted_head(session: Session) -> Head | None:
+    """What was noted last of the log that a session writes.
+
+    Raises:
+        StoreError: It says something else.
+    """
+    return read_head(session.info[_FOLDER]) if has_notes(session) else None
+
+
 def announce(session: Session, head: Head) -> None:
     """Have this head noted as soon as the session's transaction is committed, and not before."""
     session.info[_PENDING] = head
@@ -59,6 +73,7 @@ def announce(session: Session, head: Head) -> None:
 
 def keep_head(sessions: sessionmaker[Session], data: Path) -> None:
     """Note what sessions of this maker announce."""
+    sessions.configure(info={_FOLDER: data})
 
     def committed(session: Session) -> None:
         if session.in_nested_transaction() or (head := session.info.pop(_PENDING, None)) is None:

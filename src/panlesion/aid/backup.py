@@ -18,13 +18,15 @@ from panlesion.aid.audit_head import HEAD, Head, read_head
 from panlesion.aid.backup_database import SQLITE, copy_database, kept_as, put_database, refuse_filled
 from panlesion.aid.backup_files import FORMAT, MANIFEST, Kept, Manifest, Sink, Source, Watch, creating, writing
 from panlesion.aid.db import Sessions, migrate, open_engine, open_sessions
+from panlesion.aid.private import private
+from panlesion.aid.reads.deidentify import KEY_FILE
 from panlesion.aid.settings import Settings
-from panlesion.aid.tables import Instance, Login, OidcFlow, Reading, Version, now
+from panlesion.aid.tables import Addendum, ApiToken, Instance, Login, OidcFlow, Reading, Version, now
 from panlesion.aid.vocabulary import Action
 from panlesion.data.publish import publishing
 from panlesion.errors import StoreError
 
-FOLDERS = ("dicom", "results", "readings", "signed")
+FOLDERS, FILES = ("dicom", "results", "readings", "signed"), (KEY_FILE,)
 """What of the data folder is kept; what is still arriving is not, nor what is half written."""
 _PARTIAL = re.compile(r"^\..*\.(part|partial-\d+)$")
 _TRIES = 3
@@ -44,7 +46,7 @@ def make_backup(settings: Settings, out: Path, watch: Watch) -> Manifest:
     engine = open_engine(settings.database)
     sessions = open_sessions(engine, settings.data)
     try:
-        with writing(out) as sink, TemporaryDirectory(prefix=".panlesion-backup-", dir=out.parent) as scratch:
+        with private(), writing(out) as sink, TemporaryDirectory(prefix=".panlesion-backup-", dir=out.parent) as scratch:
             with sessions.begin() as session:
                 record(session, Action.BACKUP, by=None)
             return _fill(settings, sessions, sink, Path(scratch) / kept_as(settings.database), watch)
@@ -82,6 +84,7 @@ def _known(sessions: Sessions) -> tuple[Head, set[str]]:
         Reading.original_path,
         Reading.signed_path,
         Version.mask_path,
+        Addendum.path,
     )
     with sessions() as session:
         head = head_of(session)
@@ -107,6 +110,7 @@ def _copy_files(data: Path, sink: Sink, kept: dict[str, Kept], watch: Watch) -> 
 
 
 def _files(data: Path) -> Iterator[str]:
+    yield from (name for name in FILES if (data / name).is_file())
     for top in FOLDERS:
         for folder, inner, names in os.walk(data / top):
             inner[:] = sorted(one for one in inner if not _PARTIAL.match(one))
@@ -128,10 +132,11 @@ class Restored:
 def restore_backup(settings: Settings, path: Path, watch: Watch) -> Restored:
     """Fill an empty data folder, and an empty PostgreSQL where there is one, once every hash has been found right.
 
-    Sessions of browsers are not brought back: everyone logs in anew.
+    Sessions of browsers and bearer tokens are not brought back, for some were ended since: everyone logs in anew.
 
     Raises:
-        StoreError: the folder or database is not empty, or the backup is incomplete, damaged or foreign; nothing was written.
+        StoreError: the folder or database is not empty, or the backup is incomplete, damaged, foreign or made to harm; nothing
+            was written.
     """
     refuse_used(settings)
     source = Source(path)
@@ -140,10 +145,11 @@ def restore_backup(settings: Settings, path: Path, watch: Watch) -> Restored:
         if source.manifest.database != kept_as(settings.database) or not {source.manifest.database, HEAD} <= set(names):
             words = f"{path} holds {source.manifest.database}, but this server would have {kept_as(settings.database)}"
             raise StoreError(f"{words}; give the --database-url that fits it")
+        _refuse_strange(path, names, source.manifest.database)
         for done, name in enumerate(names):
             watch(done, 2 * len(names), name)
             source.copy(name, None)
-        with _naming_mounts(settings.data), publishing(settings.data) as folder:
+        with private(), _naming_mounts(settings.data), publishing(settings.data) as folder:
             folder.chmod(0o700)
             for done, name in enumerate(names):
                 watch(len(names) + done, 2 * len(names), name)
@@ -153,6 +159,14 @@ def restore_backup(settings: Settings, path: Path, watch: Watch) -> Restored:
     finally:
         source.close()
     return Restored(files=len(names), missing=source.manifest.missing, broken_audit=broken)
+
+
+def _refuse_strange(path: Path, names: list[str], database: str) -> None:
+    """A backup holds what `make_backup` writes and nothing else."""
+    known = {database, HEAD, *FILES}
+    strange = [name for name in names if name not in known and not ("/" in name and name.split("/")[0] in FOLDERS)]
+    if strange:
+        raise StoreError(f"{path}: {strange[0]!r} is nothing that a backup holds; it was tampered with, use another one")
 
 
 def refuse_used(settings: Settings) -> None:
@@ -180,10 +194,14 @@ def _begin_anew(settings: Settings, folder: Path) -> int | None:
     migrate(url)
     engine = open_engine(url)
     try:
-        with open_sessions(engine, folder).begin() as session:
+        sessions = open_sessions(engine, folder)
+        outside = [one for one in _known(sessions)[1] if Path(one).is_absolute() or ".." in Path(one).parts]
+        if outside:
+            raise StoreError(f"the backup's database names {outside[0]!r}, outside the data folder; it was tampered with")
+        with sessions.begin() as session:
             broken = verify(session, read_head(folder))
-            session.execute(delete(Login))
-            session.execute(delete(OidcFlow))
+            for table in (Login, OidcFlow, ApiToken):
+                session.execute(delete(table))
             record(session, Action.RESTORED, by=None)
     finally:
         engine.dispose()

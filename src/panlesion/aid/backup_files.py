@@ -16,6 +16,8 @@ from panlesion.errors import StoreError
 
 MANIFEST, FORMAT = "manifest.json", 1
 _CHUNK = 1024**2
+_MOST_MANIFEST_BYTES = 1 << 29
+"""Three million images."""
 Watch = Callable[[int, int, str], None]
 """Told the files done, all of them, and the next one's name."""
 
@@ -149,7 +151,10 @@ class Source:
     def _manifest(self) -> Manifest:
         try:
             with self.open(MANIFEST) as stream:
-                manifest = Manifest.model_validate_json(stream.read())
+                told = stream.read(_MOST_MANIFEST_BYTES + 1)
+            if len(told) > _MOST_MANIFEST_BYTES:
+                raise StoreError(f"{self.path}: {MANIFEST} has more than {_MOST_MANIFEST_BYTES} bytes; it was made to harm")
+            manifest = Manifest.model_validate_json(told)
         except ValidationError as error:
             raise StoreError(
                 f"{self.path}: {MANIFEST} is damaged ({error.error_count()} problems); use another backup"

@@ -131,6 +131,8 @@ ReaderDep = Annotated[User, Depends(having(Role.READER))]
 ManagerDep = Annotated[User, Depends(having(Role.MANAGER))]
 AdminDep = Annotated[User, Depends(having(Role.ADMIN))]
 StaffDep = Annotated[User, Depends(having(Role.MANAGER, Role.ADMIN))]
+ReaderOrManagerDep = Annotated[User, Depends(having(Role.READER, Role.MANAGER))]
+"""Whoever works with studies; an administrator who was granted one only looks at it."""
 
 
 def visible_to(user: User) -> ColumnElement[bool]:

@@ -1,7 +1,6 @@
 """`run`: the server on its socket, with its workers and the DICOM receiver beside it, until it is told to stop."""
 
 import fcntl
-import logging
 import os
 import signal
 import socket
@@ -15,9 +14,12 @@ import uvicorn
 from panlesion.aid.accounts.users import make_first_admin
 from panlesion.aid.app import create_app
 from panlesion.aid.db import Sessions
+from panlesion.aid.guard.impatient import Impatient
 from panlesion.aid.jobs.supervise import Supervisor
+from panlesion.aid.private import MASK
 from panlesion.aid.settings import Settings
 from panlesion.aid.store.recover import sweep
+from panlesion.data.publish import remove_partials
 from panlesion.errors import StoreError
 
 LOCK = ".server.lock"
@@ -49,13 +51,14 @@ def run(settings: Settings, told: Callable[[str, str | None], None]) -> None:
         StoreError: another server runs on the same data folder.
         OSError: the address or port cannot be listened on.
     """
-    os.umask(0o077)  # of everything written from here on, workers' files too
+    os.umask(MASK)  # of everything written from here on, workers' files too
     app = create_app(settings)
     sessions: Sessions = app.state.sessions
     with ExitStack() as held:
         held.enter_context(alone_on(settings.data))
         listener = held.enter_context(listening(settings))
         sweep(sessions, settings)
+        remove_partials(settings.data / "signed")  # this process alone writes there
         held.enter_context(parts(settings, sessions))
         with sessions.begin() as session:
             password = make_first_admin(session)
@@ -65,6 +68,7 @@ def run(settings: Settings, told: Callable[[str, str | None], None]) -> None:
             access_log=False,  # addresses of requests hold what was searched for, which is names of patients
             server_header=False,
             proxy_headers=settings.public_url is not None,
+            http=Impatient,
             ssl_certfile=settings.tls_certificate,
             ssl_keyfile=settings.tls_key,
             timeout_graceful_shutdown=_GRACE_S,
@@ -124,9 +128,3 @@ def parts(settings: Settings, sessions: Sessions) -> Iterator[None]:
 
             running.callback(start_receiver(settings, sessions).stop)
         yield
-
-
-def log_to_stderr() -> None:
-    """Our own words with their time; of libraries only warnings."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
-    logging.getLogger("panlesion").setLevel(logging.INFO)

@@ -317,7 +317,10 @@ class Version(Base):
 
 
 class Addendum(Base):
-    """A remark on a signed report, itself immutable."""
+    """A remark on a signed report, itself immutable.
+
+    `path`, relative to the data folder, is where the SR lies that takes the place of the one before.
+    """
 
     __tablename__ = "addenda"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -325,6 +328,7 @@ class Addendum(Base):
     at: Mapped[datetime] = mapped_column(UtcTime, default=now)
     by: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     text: Mapped[str] = mapped_column(Text)
+    path: Mapped[str | None] = mapped_column(String(512))
 
 
 class Node(Base):

@@ -101,6 +101,16 @@ class NodeKind(StrEnum):
     DIMSE = "dimse"
 
 
+class Parcel(StrEnum):
+    """What is sent to a PACS."""
+
+    AI = "ai"
+    """The network's own findings, which nobody has read."""
+    SIGNED = "signed"
+    ADDENDUM = "addendum"
+    """The signed report once more, with what was added."""
+
+
 class MeasurementKind(StrEnum):
     """What a reader draws."""
 

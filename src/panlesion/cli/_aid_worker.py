@@ -1,5 +1,6 @@
 """`panlesion aid worker` and `panlesion aid demo`: work for a server from elsewhere, and drawn patients for a first look."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -39,7 +40,9 @@ def worker(
     """
     need_model_extra("aid worker")
     need_dicom_extra("aid worker")
-    from panlesion.aid.jobs.__main__ import log_to_stderr, work
+    from panlesion.aid.guard.logs import log_to_stderr
+    from panlesion.aid.jobs.__main__ import work
+    from panlesion.aid.private import MASK
     from panlesion.aid.vocabulary import JobKind
 
     strange = set(names := [name.strip() for name in kinds.split(",")]) - set(JobKind)
@@ -48,6 +51,7 @@ def worker(
     told = {"data": data, "database_url": database_url, "checkpoint": checkpoint}
     settings = settings_of({name: value for name, value in told.items() if value})
     _refuse_unknown(settings.database, data)
+    os.umask(MASK)
     log_to_stderr()
     line(f"working for {data}: {', '.join(names)} (Ctrl-C ends it)")
     work(settings, [JobKind(name) for name in names])
@@ -68,9 +72,11 @@ def demo(
     from panlesion.aid.bring_up import bring_up
     from panlesion.aid.db import open_engine, open_sessions
     from panlesion.aid.demo.studies import add_demo
+    from panlesion.aid.private import MASK, open_data
 
     settings = settings_of({"data": data} | ({"database_url": database_url} if database_url else {}))
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.umask(MASK)
+    open_data(data)
     bring_up(settings)
     sessions = open_sessions(open_engine(settings.database), data)
     with bar("demo") as watch:

@@ -47,7 +47,8 @@ def serve(settings: "Settings") -> None:
 
     Example: `panlesion aid serve --data room --host 0.0.0.0 --tls-certificate c.pem --tls-key k.pem`
     """
-    from panlesion.aid.server import log_to_stderr, run
+    from panlesion.aid.guard.logs import log_to_stderr
+    from panlesion.aid.server import run
 
     def tell(url: str, password: str | None) -> None:
         if password is not None:

@@ -121,7 +121,7 @@ def write_sr(path: Path, ct: DicomCT, seg: Path | None, findings: Findings, revi
         )
         if review.verifier is not None:
             # highdicom says now, without a zone
-            report.VerifyingObserverSequence[0].VerificationDateTime = _dicom_time(review.verifier.at)
+            report.VerifyingObserverSequence[0].VerificationDateTime = dicom_time(review.verifier.at)
         _name_classes(report, origin)
     return publish(report, origin, path)
 
@@ -137,7 +137,8 @@ def _standing(verifier: Verifier | None) -> dict[str, Any]:
     }
 
 
-def _dicom_time(at: datetime) -> DT:
+def dicom_time(at: datetime) -> DT:
+    """A moment, which has a zone, as DICOM writes it."""
     return DT(f"{at:%Y%m%d%H%M%S.%f%z}")
 
 
@@ -313,15 +314,15 @@ def _summary(findings: Findings, review: Review) -> Iterator[ContentItem]:
     if review is UNSEEN:
         yield CodeContentItem(codes.DCM.CADProcessingAndFindingsSummary, some if findings.lesions else none, _CONTAINS)
     for line in findings.impression:
-        yield from _texts(codes.DCM.Impression, line)
-    yield from _texts(codes.DCM.Comment, review.comment)
+        yield from texts(codes.DCM.Impression, line)
+    yield from texts(codes.DCM.Comment, review.comment)
     yield _text(codes.DCM.Comment, _seen_by(review))
     point = findings.operating_point
     yield _text(codes.DCM.Comment, f"Findings count from a probability of {point.least_probability:.4g} on.")
     for doubt in findings.doubts:
         yield _text(codes.DCM.Comment, f"Doubt ({doubt.code}): {doubt.words}")
     for notice in review.notices:
-        yield from _texts(codes.DCM.Comment, notice)
+        yield from texts(codes.DCM.Comment, notice)
 
 
 def _seen_by(review: Review) -> str:
@@ -332,7 +333,7 @@ def _seen_by(review: Review) -> str:
     return f"Read and signed by a person with the help of a program: {RESEARCH_USE}, not for diagnosis."
 
 
-def _texts(name: Code, words: str) -> Iterator[TextContentItem]:
+def texts(name: Code, words: str) -> Iterator[TextContentItem]:
     """Words however long, a content item for as much as one holds."""
     line = one_line(words)
     for start in range(0, len(line), _MAX_WORDS):

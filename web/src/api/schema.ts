@@ -95,7 +95,7 @@ export interface paths {
         put?: never;
         /**
          * Change Password
-         * @description Change one's own password; all other sessions of the account end.
+         * @description Change one's own password; all other sessions of the account end, and its bearer tokens.
          */
         post: operations["change_password_api_password_post"];
         delete?: never;
@@ -741,7 +741,7 @@ export interface paths {
         put?: never;
         /**
          * Add Addendum
-         * @description Add a remark to a signed report; it stays as it is, too.
+         * @description Add a remark to a signed report; it stays as it is, too. Every PACS that got the report gets it with the remark.
          */
         post: operations["add_addendum_api_studies__study_id__addenda_post"];
         delete?: never;
@@ -1532,7 +1532,7 @@ export interface components {
         Decision: "open" | "accepted" | "rejected";
         /**
          * DeliveryOut
-         * @description A signed report on its way to a PACS.
+         * @description Results on their way to a PACS: the AI's own, the signed report, or it once more with an addendum.
          */
         DeliveryOut: {
             /**
@@ -1542,6 +1542,7 @@ export interface components {
             job_id: string;
             /** Node */
             node: string;
+            what: components["schemas"]["Parcel"];
             /** State */
             state: string;
             /** Cause */
@@ -1886,6 +1887,12 @@ export interface components {
             /** Target */
             target: boolean;
         };
+        /**
+         * Parcel
+         * @description What is sent to a PACS.
+         * @enum {string}
+         */
+        Parcel: "ai" | "signed" | "addendum";
         /** PasswordIn */
         PasswordIn: {
             /** Old */

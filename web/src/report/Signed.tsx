@@ -6,6 +6,7 @@ import { clock } from "../worklist/format";
 
 type Delivery = Schemas["DeliveryOut"];
 const EVERY_MS = 3000;
+const PARCELS: Record<Delivery["what"], string> = { ai: "AI’s findings", signed: "signed report", addendum: "with addendum" };
 const MOST_LETTERS = 10_000;
 
 /** Who signed, on its way to which PACS, and what was added since. */
@@ -40,6 +41,7 @@ export function Signed({ studyId, reading }: { studyId: string; reading: Reading
     trying(async () => {
       await call("POST", `/api/studies/${studyId}/addenda`, { json: { text } });
       setText("");
+      setAsked((n) => n + 1);
       put(await get<Reading>(`/api/studies/${studyId}/reading`));
     });
   const again = (job: string): Promise<void> =>
@@ -58,6 +60,7 @@ export function Signed({ studyId, reading }: { studyId: string; reading: Reading
             {deliveries.map((one) => (
               <tr key={one.job_id}>
                 <td>{one.node}</td>
+                <td data-testid="parcel">{PARCELS[one.what]}</td>
                 <td data-testid="delivery" className={one.state === "failed" ? "bad" : one.state === "done" ? "good" : ""}>
                   {one.state}
                 </td>

@@ -1,7 +1,9 @@
 """How much a request may bring, and that a stranger's is not read at all."""
 
+import math
 import re
 
+import anyio
 from fastapi import HTTPException
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -15,6 +17,8 @@ LOGIN = "/api/login"
 LOGIN_BYTES = 16 * 1024
 JSON_BYTES = 8 * 1024**2
 MASK_BYTES = 512 * 1024**2
+PIECE_S, STRANGER_S = 60.0, 20.0
+"""How long the next piece of a body may take to come, and the whole body of who is not logged in."""
 _UPLOADS = re.compile(r"/api/studies/?|/dicomweb/.*")
 _MASK = re.compile(r"/api/studies/[^/]+/mask/?")
 
@@ -44,11 +48,19 @@ class Bodies:
         if length.isdecimal() and int(length) > most:
             await refuse(send, 413, _too_large(most))
             return
-        taken = 0
+        taken, over = 0, False
+        until = anyio.current_time() + (STRANGER_S if path == LOGIN else math.inf)
 
         async def count() -> Message:
-            nonlocal taken
-            message = await receive()
+            nonlocal taken, over
+            # once the body is over this waits for the client to go, for as long as the answer takes
+            patience = math.inf if over else min(PIECE_S, until - anyio.current_time())
+            try:
+                with anyio.fail_after(patience):
+                    message = await receive()
+            except TimeoutError as error:
+                raise HTTPException(408, "the request's body does not come; send it again") from error
+            over = not message.get("more_body", False)
             taken += len(message.get("body", b""))
             if taken > most:
                 raise HTTPException(413, _too_large(most))

@@ -66,8 +66,9 @@ class Hosts:
             told = urlsplit(origin)
         except ValueError:
             return False
-        ours = {host.lower(), self.public.netloc.lower() if self.public else host.lower()}
-        return told.scheme in {"http", "https"} and told.netloc.lower() in ours
+        if self.public and told.netloc.lower() == self.public.netloc.lower():
+            return told.scheme == self.public.scheme  # under http anybody on the way could be this page
+        return told.scheme in {"http", "https"} and told.netloc.lower() == host.lower()
 
 
 def _is_address(name: str) -> bool:

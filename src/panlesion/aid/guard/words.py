@@ -3,8 +3,11 @@
 from pathlib import Path
 
 from fastapi import FastAPI, Request
+from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
 from panlesion.aid.deps import settings_of
 from panlesion.data.publish import DiskFullError
@@ -17,6 +20,7 @@ def speak_plainly(app: FastAPI) -> None:
     """Give the app its words for bad input and for errors of ours."""
     app.add_exception_handler(PanlesionError, _ours)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
 
 
 def without_paths(words: str, data: Path) -> str:
@@ -30,6 +34,14 @@ def _ours(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, DiskFullError):
         return JSONResponse({"detail": FULL}, 507)
     return JSONResponse({"detail": without_paths(str(error), settings_of(request).data)}, 422)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    """As Starlette has it; what a route took over from an error of ours loses its paths."""
+    assert isinstance(error, HTTPException)
+    if isinstance(error.detail, str):
+        error.detail = without_paths(error.detail, settings_of(request).data)
+    return await http_exception_handler(request, error)
 
 
 def _invalid(_request: Request, error: Exception) -> JSONResponse:

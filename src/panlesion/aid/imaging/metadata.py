@@ -89,7 +89,8 @@ def texts_of(images: Sequence[Kept]) -> Iterator[str]:
             with damaged(f"image {image.sop_uid}", "its header cannot be told as JSON"):
                 yield _text(ds, image, known)
         except ReadError as error:
-            _log.warning("metadata: %s", error)
+            # its class alone: what pydicom says of a value quotes it
+            _log.warning("metadata of an image of study %s: %s", image.study_id, type(error.__cause__ or error).__name__)
             yield json.dumps(_least(image), separators=(",", ":"))
 
 
@@ -163,7 +164,7 @@ def _told(ds: Dataset, tag: Any, url: str, depth: int = 0) -> dict[str, Any] | N
         told = element.to_json_dict(None, BULK_BYTES)
         json.dumps(told, allow_nan=False)
     except (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError, RecursionError) as error:
-        _log.info("left out of the metadata: %s: %s", tag, error)
+        _log.info("left out of the metadata: %s: %s", tag, type(error).__name__)
         return None
     return told
 

@@ -21,6 +21,8 @@ from panlesion.ct.dicom_header import damaged
 from panlesion.errors import ReadError
 
 MAX_FRAGMENTS, MAX_DECODED_BYTES = 200_000, 1 << 28
+MAX_PICTURE_PIXELS = 1 << 25
+"""Windowing takes some twenty bytes a pixel, and single bits make a picture of many of them out of a small file."""
 DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.8.1"})
 _BIG_ENDIAN = "1.2.840.10008.1.2.2"
 _ITEM, _UNDEFINED = b"\xfe\xff\x00\xe0", 0xFFFFFFFF
@@ -201,6 +203,10 @@ def frame_values(image: Kept, pixels: Pixels, frame: int) -> NDArray:
     Raises:
         ReadError: As `plain_frame`; values that no picture can be made of.
     """
+    if pixels.rows * pixels.columns > MAX_PICTURE_PIXELS:
+        raise ReadError(
+            f"{pixels.name}: {pixels.columns} x {pixels.rows} pixels; pictures are made of at most {MAX_PICTURE_PIXELS}"
+        )
     data = plain_frame(image, pixels, frame)
     shape = (pixels.rows, pixels.columns)
     if pixels.bits == 1 and pixels.samples == 1:

@@ -1,11 +1,11 @@
 """`python -m panlesion.aid.jobs PARENT KIND …`: a worker process, set up by the variables of `Settings`."""
 
-import logging
 import signal
 import sys
 from types import FrameType
 
 from panlesion.aid.db import open_engine, open_sessions
+from panlesion.aid.guard.logs import log_to_stderr
 from panlesion.aid.jobs.worker import Worker
 from panlesion.aid.settings import Settings
 from panlesion.aid.vocabulary import JobKind
@@ -27,12 +27,6 @@ def work(settings: Settings, kinds: list[JobKind], *, parent: int | None = None)
     engine.dispose()
 
 
-def log_to_stderr() -> None:
-    """Our own words with their time; of libraries only warnings: what they tell names patients."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s worker %(process)d %(levelname)s %(message)s")
-    logging.getLogger("panlesion").setLevel(logging.INFO)
-
-
 if __name__ == "__main__":
-    log_to_stderr()
+    log_to_stderr("%(asctime)s worker %(process)d %(levelname)s %(message)s")
     work(Settings.model_validate({}), [JobKind(word) for word in sys.argv[2:]], parent=int(sys.argv[1]))

@@ -228,6 +228,7 @@ def report_of_nobody(report: Report, pseudonyms: Pseudonyms) -> Report:
         addenda=(),
         signature=None if report.signature is None else Signature(name=NOBODY, at=_LONG_AGO, sha256=""),
         signed_folder=None,
+        amended_folder=None,
         organisation="",
     )
 

@@ -12,11 +12,11 @@ from uuid import UUID
 
 import pydicom
 from dicomweb_client.api import DICOMwebClient
-from dicomweb_client.session_utils import create_session, create_session_from_user_pass
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association
+from requests import HTTPError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -26,8 +26,9 @@ from panlesion.aid.jobs.queue import enqueue
 from panlesion.aid.jobs.runner import Outcome, Progress, RetryError
 from panlesion.aid.reads.dicom_out import SEG_FILE, SR_FILE
 from panlesion.aid.settings import Settings
+from panlesion.aid.store.remote import CarefulSession, RedirectError, RemoteError, refuse_link_local, web_fault
 from panlesion.aid.tables import Job, Node, Reading, Study, User
-from panlesion.aid.vocabulary import Action, JobKind, NodeKind
+from panlesion.aid.vocabulary import Action, JobKind, NodeKind, Parcel
 from panlesion.ct.dicom_header import damaged
 from panlesion.errors import PanlesionError
 
@@ -65,10 +66,21 @@ def queue_preliminary(session: Session, study: Study) -> list[Job]:
     if reading is None or reading.original_path is None:
         return []
     nodes = session.scalars(select(Node).where(Node.active, Node.auto_sends).order_by(Node.name)).all()
-    return [queue_send(session, study.id, node, reading.original_path, [SEG_FILE, SR_FILE]) for node in nodes]
+    files = [SEG_FILE, SR_FILE]
+    return [queue_send(session, study.id, node, reading.original_path, files, what=Parcel.AI) for node in nodes]
 
 
-def queue_send(session: Session, study_id: UUID, node: Node, folder: str, files: list[str], by: UUID | None = None) -> Job:
+def queue_addendum(session: Session, reading: Reading, folder: str, by: UUID) -> list[Job]:
+    """Queue the SR with an addendum to every node that the signed report went to, or is on its way to."""
+    sends = select(Job.payload).where(Job.study_id == reading.study_id, Job.kind == JobKind.SEND)
+    got = {UUID(told["node"]) for told in session.scalars(sends) if told["folder"] == reading.signed_path}
+    nodes = session.scalars(select(Node).where(Node.active, Node.id.in_(got)).order_by(Node.name)).all()
+    return [queue_send(session, reading.study_id, node, folder, [SR_FILE], by, what=Parcel.ADDENDUM) for node in nodes]
+
+
+def queue_send(
+    session: Session, study_id: UUID, node: Node, folder: str, files: list[str], by: UUID | None = None, *, what: Parcel
+) -> Job:
     """Queue the sending of files in a folder, relative to the data folder, to a node; once, however often it is asked."""
     return enqueue(
         session,
@@ -76,7 +88,7 @@ def queue_send(session: Session, study_id: UUID, node: Node, folder: str, files:
         study_id=study_id,
         by=by,
         key=f"send:{study_id}:{node.id}:{folder.rpartition('/')[2]}",
-        payload={"node": str(node.id), "name": node.name, "folder": folder, "files": files},
+        payload={"node": str(node.id), "name": node.name, "folder": folder, "files": files, "what": what.value},
     )
 
 
@@ -157,8 +169,11 @@ def _open(settings: Settings, node: Node, datasets: list[Dataset]) -> Iterator[S
 
 
 def _client(node: Node) -> Any:
-    session = create_session_from_user_pass(node.user, node.password) if node.user else create_session()
-    client = DICOMwebClient(url=node.url, session=session, timeout=(CONNECT_S, ANSWER_S))
+    """Patients' data go to the address that was given, and nowhere that its answer leads to."""
+    fault = web_fault(node.url)
+    if fault:
+        raise DeliveryRefusedError(f"{node.name}: {fault}")
+    client = DICOMwebClient(url=node.url.rstrip("/"), session=CarefulSession(node, read_s=ANSWER_S))
     client.set_http_retry_params(retry=False)  # the queue tries again
     return client
 
@@ -166,13 +181,14 @@ def _client(node: Node) -> Any:
 def _stow(node: Node, client: Any, dataset: Dataset) -> Refusal | None:
     try:
         answer = client.store_instances([dataset])
-    except OSError as error:  # of requests: no connection, no answer in time, or a status that is none of success
-        response = getattr(error, "response", None)
-        if response is None:
-            raise UnreachableError(f"{node.name} does not answer: {type(error).__name__}") from error
-        return _answered(response)
+    except RedirectError as error:
+        raise DeliveryRefusedError(str(error)) from error
+    except RemoteError as error:
+        raise UnreachableError(f"{node.name} does not answer: {str(error).removeprefix(f'{node.name}: ')}") from error
+    except HTTPError as error:
+        return _answered(error.response)
     except ValueError as error:
-        return Refusal(reason=f"its answer cannot be read ({error})", later=False)
+        return Refusal(reason=f"its answer cannot be read ({type(error).__name__})", later=False)
     return _reasons(answer)
 
 
@@ -206,6 +222,10 @@ def _refusal(status: int) -> Refusal:
 
 
 def _associate(settings: Settings, node: Node, datasets: list[Dataset]) -> Association:
+    try:
+        refuse_link_local(node.name, node.host)
+    except RemoteError as error:
+        raise UnreachableError(str(error)) from error
     entity = AE(ae_title=settings.ae_title)
     entity.connection_timeout, entity.acse_timeout, entity.dimse_timeout, entity.network_timeout = (
         CONNECT_S,

@@ -10,8 +10,8 @@ from pydicom.uid import UID, EncapsulatedPDFStorage, ExplicitVRLittleEndian
 
 import panlesion
 from panlesion.aid.reads.report import Images, Report
+from panlesion.aid.schemas.reading import AddendumOut, FindingOut
 from panlesion.aid.schemas.reading import Caliper as CaliperOut
-from panlesion.aid.schemas.reading import FindingOut
 from panlesion.aid.vocabulary import Origin
 from panlesion.ct.volume import LabelMap
 from panlesion.infer.dicom_origin import CHARACTER_SET, RESEARCH_USE, equipment, publish, read_origin
@@ -140,8 +140,12 @@ def notices(report: Report) -> list[str]:
         lines.append(f"Findings of the network that the reader rejected: {report.rejected}.")
     if report.comparison is not None:
         lines.append(comparison_words(report))
-    lines += [f"Addendum of {one.at:%Y-%m-%d %H:%M} UTC by {one.by}: {one.text}" for one in report.addenda]
-    return lines
+    return [*lines, *(addendum_words(one) for one in report.addenda)]
+
+
+def addendum_words(one: AddendumOut) -> str:
+    """An addendum with its time and author, in a line."""
+    return f"Addendum of {one.at:%Y-%m-%d %H:%M} UTC by {one.by}: {one.text}"
 
 
 def comparison_words(report: Report) -> str:

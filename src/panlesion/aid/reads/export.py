@@ -196,6 +196,8 @@ def _write_as_it_is(settings: Settings, files: Path, report: Report) -> None:
         shutil.copytree(report.signed_folder, files, dirs_exist_ok=True)
         if not report.addenda:
             return
+        if report.amended_folder is not None:
+            shutil.copyfile(report.amended_folder / SR_FILE, files / SR_FILE)
     images = load_images(settings, report)
     if report.signed_folder is None:
         shutil.copyfile(report.mask, files / MASK_FILE)

@@ -73,7 +73,10 @@ class Signature:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """`series` is the folder of the CT's files, `images` which of them are read (None: all), `mask` the lesion mask."""
+    """`series` is the folder of the CT's files, `images` which of them are read (None: all), `mask` the lesion mask.
+
+    `amended_folder` is where the SR with all addenda lies.
+    """
 
     study_id: UUID
     facts: Facts
@@ -83,6 +86,7 @@ class Report:
     addenda: tuple[AddendumOut, ...]
     signature: Signature | None
     signed_folder: Path | None
+    amended_folder: Path | None
     series: Path
     images: frozenset[str] | None
     mask: Path
@@ -157,6 +161,7 @@ def report_of(session: Session, settings: Settings, study: Study) -> Report | No
         addenda=addenda_of(session, study.id),
         signature=signature,
         signed_folder=folder,
+        amended_folder=amended_folder(session, settings, study.id),
         series=images_folder(settings, study.id, series.id),
         images=None if results is None or not (results / GRID_FILE).is_file() else images_of(results),
         mask=folder / MASK_FILE if folder else settings.data / reading.mask_path,
@@ -170,6 +175,13 @@ def addenda_of(session: Session, study_id: UUID) -> tuple[AddendumOut, ...]:
     """The addenda of a study, oldest first."""
     query = select(Addendum, User.display_name).join(User, User.id == Addendum.by).where(Addendum.study_id == study_id)
     return tuple(AddendumOut(at=one.at, by=name, text=one.text) for one, name in session.execute(query.order_by(Addendum.id)))
+
+
+def amended_folder(session: Session, settings: Settings, study_id: UUID) -> Path | None:
+    """Where the SR with the latest addendum lies; None without one."""
+    latest = select(Addendum.path).where(Addendum.study_id == study_id, Addendum.path.is_not(None))
+    path = session.scalar(latest.order_by(Addendum.id.desc()).limit(1))
+    return None if path is None else settings.data / path
 
 
 def fingerprint(document: bytes, mask: bytes) -> str:

@@ -37,7 +37,7 @@ from panlesion.aid.reads.report_pdf import report_pdf
 from panlesion.aid.reads.report_view import HTML_FILE, report_html
 from panlesion.aid.settings import Settings
 from panlesion.aid.tables import Job, Node, Reading, Study, User, now
-from panlesion.aid.vocabulary import Action, Decision, ReadingState, StudyState
+from panlesion.aid.vocabulary import Action, Decision, Parcel, ReadingState, StudyState
 from panlesion.data.publish import publishing
 from panlesion.errors import PanlesionError
 
@@ -177,4 +177,7 @@ def queue_signed(session: Session, study_id: UUID, folder: str, by: UUID) -> lis
     """Queue the sending of a signed folder to every node that is to have it."""
     nodes = session.scalars(select(Node).where(Node.active, Node.sends_to).order_by(Node.name)).all()
     files = [SEG_FILE, SR_FILE]
-    return [queue_send(session, study_id, node, folder, files + [PDF_FILE] * node.sends_pdf, by) for node in nodes]
+    return [
+        queue_send(session, study_id, node, folder, files + [PDF_FILE] * node.sends_pdf, by, what=Parcel.SIGNED)
+        for node in nodes
+    ]

@@ -56,7 +56,7 @@ def log_out(login: LoginDep, response: Response, session: SessionDep) -> None:
 
 @router.post("/password", status_code=204)
 def change_password(told: PasswordIn, login: LoginDep, request: Request, sessions: SessionsDep, settings: SettingsDep) -> None:
-    """Change one's own password; all other sessions of the account end."""
+    """Change one's own password; all other sessions of the account end, and its bearer tokens."""
     if login.user.password_hash is None:
         raise HTTPException(status.HTTP_409_CONFLICT, "this account has no password here; change it at the identity provider")
     if not proven(sessions, settings, login.user, told.old, address_of(request)):
@@ -67,5 +67,5 @@ def change_password(told: PasswordIn, login: LoginDep, request: Request, session
     with sessions.begin() as session:
         user = session.merge(login.user, load=True)
         user.password_hash, user.must_change = hashed, False
-        end_logins(session, user, but=login.token_sha256)
+        end_logins(session, user, but=login.token_sha256, tokens=True)
         record(session, Action.PASSWORD_CHANGED, by=user)

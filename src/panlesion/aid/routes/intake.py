@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 
 from panlesion.aid.audit import record
 from panlesion.aid.db import Sessions
-from panlesion.aid.deps import ManagerDep, SessionDep, SessionsDep, SettingsDep, ViewerDep
+from panlesion.aid.deps import ManagerDep, ReaderOrManagerDep, SessionDep, SessionsDep, SettingsDep, ViewerDep
 from panlesion.aid.guard.words import without_paths
 from panlesion.aid.jobs.queue import enqueue
 from panlesion.aid.schemas.studies import JobOut, PullIn, RejectedOut, UploadOut
@@ -29,7 +29,7 @@ router = APIRouter(tags=["intake"])
 
 @router.post("/studies")
 async def upload(
-    request: Request, session: SessionDep, sessions: SessionsDep, settings: SettingsDep, user: ViewerDep
+    request: Request, session: SessionDep, sessions: SessionsDep, settings: SettingsDep, user: ReaderOrManagerDep
 ) -> UploadOut:
     """Take DICOM files, zips and folders of them, the multipart field `files`, as they come; nothing waits in memory."""
     session.commit()  # of who was seen when: a lock that is held would keep the images from being written down

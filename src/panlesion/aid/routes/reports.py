@@ -17,11 +17,12 @@ from sqlalchemy import CursorResult, func, select, update
 from panlesion.aid.audit import record
 from panlesion.aid.db import Sessions
 from panlesion.aid.deps import LoginDep, ReaderDep, SessionDep, SessionsDep, SettingsDep, StudyDep, ViewerDep, visible_to
+from panlesion.aid.reads.addenda import add
 from panlesion.aid.reads.compare import comparison_of
 from panlesion.aid.reads.dicom_out import SEG_FILE, SR_FILE, write_seg_and_sr
 from panlesion.aid.reads.export import prepare, series_of
 from panlesion.aid.reads.fhir import FHIR_FILE, diagnostic_report
-from panlesion.aid.reads.report import Images, Report, addenda_of, load_images, report_of
+from panlesion.aid.reads.report import Images, Report, load_images, report_of
 from panlesion.aid.reads.report_content import content_of
 from panlesion.aid.reads.report_pdf import PDF_FILE, report_pdf
 from panlesion.aid.reads.report_view import HTML_FILE, report_html
@@ -30,8 +31,8 @@ from panlesion.aid.schemas.reading import AddendumIn, AddendumOut, DeliveryOut, 
 from panlesion.aid.schemas.reports import SignedOut
 from panlesion.aid.secrets import password_fits, sha256
 from panlesion.aid.settings import Settings
-from panlesion.aid.tables import Addendum, Attempt, Job, Login, Reading, User, now
-from panlesion.aid.vocabulary import Action, JobKind, JobState, ReadingState
+from panlesion.aid.tables import Attempt, Job, Login, Reading, User, now
+from panlesion.aid.vocabulary import Action, JobKind, JobState, Parcel, ReadingState
 
 router = APIRouter(prefix="/studies/{study_id}", tags=["reports"])
 
@@ -162,18 +163,14 @@ def _prove(told: SignIn, login: Login, signer: User, sessions: Sessions, setting
 
 
 @router.post("/addenda", status_code=201)
-def add_addendum(told: AddendumIn, study: StudyDep, user: ReaderDep, session: SessionDep) -> AddendumOut:
-    """Add a remark to a signed report; it stays as it is, too."""
+def add_addendum(told: AddendumIn, study: StudyDep, user: ReaderDep, session: SessionDep, settings: SettingsDep) -> AddendumOut:
+    """Add a remark to a signed report; it stays as it is, too. Every PACS that got the report gets it with the remark."""
     reading = session.get(Reading, study.id)
     if reading is None or reading.state is not ReadingState.SIGNED:
         raise HTTPException(status.HTTP_409_CONFLICT, "only a signed report has addenda; change the draft instead")
     if not told.text.strip():
         raise HTTPException(status.HTTP_422_UNPROCESSABLE_CONTENT, "text is empty; write what is to be added")
-    session.add(Addendum(study_id=study.id, by=user.id, text=told.text))
-    study.changed_at = now()
-    session.flush()
-    record(session, Action.ADDENDUM, by=user, study_id=study.id, number=len(addenda_of(session, study.id)))
-    return addenda_of(session, study.id)[-1]
+    return add(session, settings, study, reading, told.text, user)
 
 
 def _kept(report: Report, name: str) -> bytes | None:
@@ -242,10 +239,11 @@ def sr(wanted: AskedDep) -> Response:
 
 
 def _dicom(wanted: Asked, name: str) -> bytes | None:
-    """A file as it was signed, else as it would be now."""
+    """A file as it was signed, the SR with every addendum; else as it would be now."""
     report = wanted.report
     if report.signed_folder is not None:
-        path = report.signed_folder / name
+        amended = name == SR_FILE and report.amended_folder is not None
+        path = (report.amended_folder if amended else report.signed_folder) / name  # type: ignore[operator]
         return path.read_bytes() if path.is_file() else None
     with building(), tempfile.TemporaryDirectory() as folder:
         write_seg_and_sr(Path(folder), report, load_images(wanted.settings, report))
@@ -306,6 +304,7 @@ def _delivery(job: Job) -> DeliveryOut:
     return DeliveryOut(
         job_id=job.id,
         node=job.payload["name"],
+        what=Parcel(job.payload.get("what", Parcel.SIGNED)),
         state=job.state,
         cause=job.cause,
         attempts=job.attempts,

@@ -5,11 +5,12 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response, status
+from pydantic import ValidationError
 from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
 from panlesion.aid.audit import record
-from panlesion.aid.deps import ManagerDep, SessionDep, SettingsDep, StudyDep, ViewerDep
+from panlesion.aid.deps import ManagerDep, ReaderOrManagerDep, SessionDep, SettingsDep, StudyDep, ViewerDep, visible_to
 from panlesion.aid.imaging.access import viewing
 from panlesion.aid.imaging.metadata import forget_study
 from panlesion.aid.jobs.queue import enqueue
@@ -22,6 +23,7 @@ from panlesion.aid.store.intake import analyse_key
 from panlesion.aid.tables import Access, AuditEntry, Job, Reading, Series, Study, User, now
 from panlesion.aid.vocabulary import Action, JobKind, JobState, ReadingState, Role, StudyState
 from panlesion.aid.worklist import Asked, Sort, row_of, rows_of, worklist
+from panlesion.errors import ReadError
 
 router = APIRouter(tags=["studies"])
 VIEW_AGAIN = timedelta(minutes=1)
@@ -51,12 +53,12 @@ def list_studies(
 def read_study(study: StudyDep, user: ViewerDep, session: SessionDep, settings: SettingsDep) -> StudyOut:
     """One study with its series and the grid of the CT that is read; the view is written down."""
     _written_down(session, user, study)
-    return _told(session, settings, study)
+    return _told(session, settings, study, user)
 
 
 @router.patch("/studies/{study_id}")
 def change_study(
-    change: StudyChangeIn, study: StudyDep, user: ViewerDep, session: SessionDep, settings: SettingsDep
+    change: StudyChangeIn, study: StudyDep, user: ReaderOrManagerDep, session: SessionDep, settings: SettingsDep
 ) -> StudyOut:
     """Priority: anyone who sees it. Who may see it, and which series is read: managers."""
     if user.role is not Role.MANAGER and (change.restricted is not None or change.primary_series is not None):
@@ -72,7 +74,7 @@ def change_study(
         _choose_series(session, study, change.primary_series)
     study.changed_at = now()
     session.flush()
-    return _told(session, settings, study)
+    return _told(session, settings, study, user)
 
 
 def _choose_series(session: Session, study: Study, uid: str) -> None:
@@ -127,7 +129,7 @@ def list_readers(_user: ManagerDep, session: SessionDep) -> list[UserOut]:
 
 
 @router.post("/studies/{study_id}/analyse", status_code=202)
-def analyse(study: StudyDep, user: ViewerDep, session: SessionDep) -> JobOut:
+def analyse(study: StudyDep, user: ReaderOrManagerDep, session: SessionDep) -> JobOut:
     """Queue the analysis again; what a person has begun to read stays as it is."""
     if study.state is StudyState.ARRIVING:
         raise HTTPException(status.HTTP_409_CONFLICT, "images still arrive; the analysis begins by itself when all are there")
@@ -156,14 +158,16 @@ def _refuse_begun(session: Session, study: Study, what: str) -> None:
         raise HTTPException(status.HTTP_409_CONFLICT, f"the study's reading is {reading.state}: {what}")
 
 
-def _told(session: Session, settings: Settings, study: Study) -> StudyOut:
+def _told(session: Session, settings: Settings, study: Study, user: User) -> StudyOut:
     session.flush()
     row = row_of(session.execute(rows_of(Study.id == study.id)).one())
     series = session.scalars(select(Series).where(Series.study_id == study.id).order_by(Series.number, Series.series_uid))
+    # of a prior that the account may not see it learns nothing, not even that there is one
+    prior = session.scalar(select(Study.id).where(Study.id == study.prior_id, visible_to(user)))
     return StudyOut(
         **row.model_dump(),
         primary_series=study.primary_series,
-        prior_id=study.prior_id,
+        prior_id=prior,
         series=[SeriesOut.model_validate(one) for one in series],
         grid=_grid(session, settings, study.id),
     )
@@ -173,7 +177,10 @@ def _grid(session: Session, settings: Settings, study_id: UUID) -> GridOut | Non
     reading = session.get(Reading, study_id)
     if reading is None or reading.original_path is None:
         return None
-    return GridOut.model_validate_json((results_folder(settings, reading) / GRID_FILE).read_bytes())
+    try:
+        return GridOut.model_validate_json((results_folder(settings, reading) / GRID_FILE).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ReadError(f"{GRID_FILE} of the study's analysis is gone or damaged; restore the data folder") from error
 
 
 def _written_down(session: Session, user: User, study: Study) -> None:

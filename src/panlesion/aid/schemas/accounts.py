@@ -26,11 +26,17 @@ class In(BaseModel):
 
 
 def _has_nul(told: Any) -> bool:
-    if isinstance(told, str):
-        return "\0" in told
-    if isinstance(told, dict):
-        return any(_has_nul(part) for pair in told.items() for part in pair)
-    return isinstance(told, list | tuple) and any(_has_nul(part) for part in told)
+    """Without recursion: what comes may be nested deeper than Python calls."""
+    todo = [told]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, str) and "\0" in part:
+            return True
+        if isinstance(part, dict):
+            todo += [*part.keys(), *part.values()]
+        elif isinstance(part, list | tuple):
+            todo += part
+    return False
 
 
 class Out(BaseModel):

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from panlesion.aid.schemas.accounts import In, Out
-from panlesion.aid.vocabulary import Decision, MeasurementKind, Origin, ProposalWay, ReadingState
+from panlesion.aid.vocabulary import Decision, MeasurementKind, Origin, Parcel, ProposalWay, ReadingState
 
 Index3 = tuple[int, int, int]
 Vector3 = tuple[float, float, float]
@@ -275,10 +275,11 @@ class PriorIn(In):
 
 
 class DeliveryOut(Out):
-    """A signed report on its way to a PACS."""
+    """Results on their way to a PACS: the AI's own, the signed report, or it once more with an addendum."""
 
     job_id: UUID
     node: str
+    what: Parcel
     state: str
     cause: str
     attempts: int

@@ -19,6 +19,8 @@ SLACK_BYTES = 64 << 20
 """Empty images shrink a thousandfold, so the ratio is asked of what is more than this in all."""
 _FAULTS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError, struct.error)
 _TAIL_BYTES = 65_557
+_METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+"""The others take as much memory as the zip says (LZMA), or raise errors of their own."""
 
 
 class TooMuchError(RefusedError):
@@ -118,6 +120,8 @@ def _refusal(info: zipfile.ZipInfo) -> str:
         return "a link, not a file"
     if info.flag_bits & 1:
         return "encrypted. Unpack it with its password first"
+    if info.compress_type not in _METHODS:
+        return f"compressed by method {info.compress_type}; stored and deflated files are read. Zip it anew"
     return ""
 
 

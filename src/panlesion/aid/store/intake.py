@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from panlesion.aid.audit import record
 from panlesion.aid.db import Sessions, is_full
+from panlesion.aid.deps import visible_to
 from panlesion.aid.settings import Settings
 from panlesion.aid.store.check import RefusedError, Told, check, clean
 from panlesion.aid.store.files import (
@@ -29,6 +30,8 @@ from panlesion.aid.vocabulary import Action, JobState, ReadingState, StudySource
 from panlesion.data.publish import DiskFullError
 from panlesion.errors import PanlesionError
 
+MOST_REFUSED = 100_000
+"""So many are listed: a machine that sends what cannot be kept, all day, fills no disk with the list."""
 ATTEMPTS = 8
 """How often a file is written down again when another one of its study came between."""
 
@@ -181,6 +184,8 @@ def refuse(sessions: Sessions, name: str, reason: str, *, source: StudySource, b
     row = Rejected(source=source, name=name, reason=reason, by=None if by is None else by.id)
     with sessions.begin() as session:
         session.add(row)
+        session.flush()
+        session.execute(delete(Rejected).where(Rejected.id <= row.id - MOST_REFUSED))
     return Taken(outcome=Outcome.REFUSED, name=name, reason=reason, rejected_id=row.id)
 
 
@@ -259,6 +264,8 @@ def _study(session: Session, told: Told, source: StudySource, by: User | None, n
         record(session, Action.RECEIVED, by=by, study_id=study.id, source=source.value)
         return study
     study = session.scalars(select(Study).where(Study.study_uid == told.study_uid)).one()
+    if by is not None and session.scalar(select(Study.id).where(Study.id == study.id, visible_to(by))) is None:
+        raise RefusedError(f"{name}: its study is kept here, and closed to you. Ask a study manager")
     if study.patient_id != told.patient_id:
         raise RefusedError(
             f"{name}: its study is kept under another PatientID; one study is of one patient. Correct it where it comes from"

@@ -1,8 +1,10 @@
 """Talking to a PACS: one careful HTTP session for DICOMweb, one way to open an association, and both ways to ask."""
 
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,6 +35,10 @@ class RemoteError(PanlesionError):
     """A PACS does not answer, or not as it should; the message never has a password or an address with one."""
 
 
+class RedirectError(RemoteError):
+    """It sends us elsewhere; another try would be sent there as well."""
+
+
 class CarefulSession(requests.Session):
     """Follows no redirect, takes nothing from the environment, and bounds time and size of what is not streamed."""
 
@@ -54,11 +60,14 @@ class CarefulSession(requests.Session):
         streamed = how.pop("stream", False)
         how.update(allow_redirects=False, stream=True, timeout=(CONNECT_S, self._read_s))
         until = time.monotonic() + self._read_s
+        refuse_link_local(self._node, urlsplit(request.url or "").hostname or "")
         with naming(self._node):
             answer = super().send(request, **how)
             if answer.is_redirect or answer.is_permanent_redirect:
                 answer.close()
-                raise RemoteError(f"{self._node}: answers with a redirect, which is not followed. Give the address it leads to")
+                raise RedirectError(
+                    f"{self._node}: answers with a redirect, which is not followed. Give the address it leads to"
+                )
             if not streamed:
                 _read_all(answer, until, self._node)
         return answer
@@ -92,6 +101,18 @@ def naming(name: str) -> Iterator[None]:
         raise RemoteError(f"{name}: cannot be reached ({type(error).__name__}). Check the address, and that it runs") from None
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise RemoteError(f"{name}: answers what is no DICOMweb ({type(error).__name__}). Check the address") from None
+
+
+def refuse_link_local(name: str, host: str) -> None:
+    """Refuse a host, by whatever name, at which no PACS is and a cloud's machines tell their secrets (169.254.169.254).
+
+    Raises:
+        RemoteError: It is such a one.
+    """
+    with naming(name):
+        found = {ip_address(str(told[4][0]).partition("%")[0]) for told in socket.getaddrinfo(host, None)}
+    if any((getattr(one, "ipv4_mapped", None) or one).is_link_local for one in found):
+        raise RemoteError(f"{name}: its address is one of this machine's own network port (link-local); no PACS is there")
 
 
 def web_fault(url: str) -> str:
@@ -133,6 +154,7 @@ def associated(
     Raises:
         RemoteError: It cannot be reached, or refuses.
     """
+    refuse_link_local(node.name, node.host)
     ae = AE(ae_title=settings.ae_title)
     ae.connection_timeout = CONNECT_S
     ae.acse_timeout = CONNECT_S

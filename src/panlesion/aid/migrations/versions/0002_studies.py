@@ -193,6 +193,7 @@ def _readings() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("by", sa.Uuid(), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("path", sa.String(length=512), nullable=True),
         sa.ForeignKeyConstraint(
             ["by"],
             ["users.id"],
