@@ -15,7 +15,7 @@ import pytest
 from postgres_made import running_postgres
 from queue_made import job_now, queue
 from server_made import serve
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 from study_made import open_room, write_study
 from survivors_made import KILLS, body_of
 
@@ -32,10 +32,12 @@ from panlesion.aid.tables import AuditEntry, Instance, Study
 from panlesion.aid.vocabulary import Action, JobKind, JobState, Role, StudySource
 
 
-def write_for_ever(settings, told: int) -> None:
+def write_for_ever(settings, told: int, *, writes_back: bool) -> None:
     """Commits as fast as it can: a study, and a line of the log; tells the number of each once it is committed."""
-    sessions = open_sessions(open_engine(settings.database), settings.data)
-    number = 0
+    engine = open_engine(settings.database)
+    if not writes_back:
+        event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA wal_autocheckpoint=0"))
+    sessions = open_sessions(engine, settings.data)
     with sessions() as session:
         number = session.scalar(select(func.count()).select_from(Study)) or 0
     while True:
@@ -52,7 +54,7 @@ def killed_writer(settings, after_s: float, least: int = 1) -> list[int]:
     child = os.fork()
     if child == 0:
         try:
-            write_for_ever(settings, into)
+            write_for_ever(settings, into, writes_back=least == 1)
         finally:
             os._exit(1)
     os.close(into)
