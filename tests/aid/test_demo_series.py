@@ -29,5 +29,5 @@ def test_a_patient_who_is_drawn_again_is_the_same_study_and_another_is_another(t
 
 def test_a_grid_without_axial_planes_is_refused(tmp_path):
     ct = Volume(hu=np.zeros((2, 2, 2), dtype=np.int16), grid=Grid(shape=(2, 2, 2), affine=np.eye(4)))
-    with pytest.raises(ValueError, match=r"L,P,S|axial planes"):
+    with pytest.raises(ValueError, match="axial planes"):
         write_series(tmp_path, ct, PATIENT, entropy="1")
