@@ -161,5 +161,3 @@ def fill(folder: Path, rows: list[dict[str, Any]]) -> None:
     with open_sessions(engine).begin() as session:
         session.execute(insert(Study), rows)
     engine.dispose()
-
-
