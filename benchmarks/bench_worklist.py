@@ -256,9 +256,9 @@ def at_work(port: int, pid: int, settings: Any, told: dict[str, Any]) -> dict[st
     for one in (*workers, *clients):
         one.join()
     asked = sum(len(waits) for one in found for kind, waits in one.items() if kind != "events")
+    events = sum(len(one["events"]) for one in found)
     print(
-        f"load {os.getloadavg()[0]:.1f}; {len(beats)} beats of workers, "
-        f"{sum(len(one['events']) for one in found)} events told; "
+        f"load {os.getloadavg()[0]:.1f}; {len(beats)} beats of workers, {events} events told; "
         f"the server used {used:.1f} s of a core for {asked} requests"
     )
     return {kind: [wait for one in found for wait in one.get(kind, [])] for kind in KINDS}

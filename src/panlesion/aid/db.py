@@ -7,7 +7,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event, func, select
+from sqlalchemy import Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -16,6 +16,8 @@ from panlesion.aid.audit_head import keep_head
 Sessions = sessionmaker[Session]
 MIGRATIONS = Path(__file__).with_name("migrations")
 BUSY_MS = 15_000
+KEPT, MOST_CONNECTIONS = 10, 80
+"""Connections kept open, and the most to a PostgreSQL: by default it takes 100, and workers need some."""
 
 
 class Turn(IntEnum):
@@ -46,7 +48,12 @@ def is_full(error: OperationalError) -> bool:
 
 def open_engine(url: str) -> Engine:
     """An engine; SQLite's writes wait for each other, survive a kill (write-ahead log, synced), and keep foreign keys."""
-    engine = create_engine(url, pool_pre_ping=True)
+    # A request holds its connection from one thread of the server's pool to the next. If threads waited for connections while
+    # their holders wait for threads, nobody would get on: connections run out last, and then soon say so.
+    sqlite = make_url(url).get_backend_name() == "sqlite"
+    engine = create_engine(
+        url, pool_pre_ping=True, pool_size=KEPT, max_overflow=-1 if sqlite else MOST_CONNECTIONS - KEPT, pool_timeout=5
+    )
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _careful_sqlite)
     return engine
