@@ -20,7 +20,7 @@ from panlesion.aid.vocabulary import Role
 
 RUNS = "window.pwned=1;fetch('/pwned')"
 HOSTILE = f'"><img src=x onerror="{RUNS}"><script>{RUNS}</script><svg onload="{RUNS}"><a href="javascript:{RUNS}">x</a>'
-NAME = f'Evil^<img src=x onerror="{RUNS}">'
+NAME = "Evil^<svg/onload=fetch('/pwned')><script>fetch('/pwned')</script>"
 
 
 @pytest.fixture(scope="module")
