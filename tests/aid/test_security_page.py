@@ -86,7 +86,7 @@ def test_xss_through_patient_name_and_description_runs_nothing_in_the_worklist(p
 
 
 def test_xss_through_report_text_runs_nothing_in_the_viewer(page, room):
-    page.goto(f"/studies/{room[1].study.id}")
+    page.goto(f"/study/{room[1].study.id}")
     expect(page.get_by_text("onerror=").first).to_be_visible(timeout=30_000)
     expect(page.locator("textarea").first).to_be_visible(timeout=30_000)
     assert page.locator("img[src=x], a[href^=javascript]").count() == 0
@@ -106,6 +106,6 @@ def test_xss_through_report_text_and_addenda_runs_nothing_in_the_printed_report(
     expect(page.get_by_text("<script>").first).to_be_visible()
     assert page.locator("script, a, img[src=x]").count() == 0 and page.ran == []
     if signed:
-        page.goto(f"/studies/{made.study.id}")
+        page.goto(f"/study/{made.study.id}")
         expect(page.get_by_test_id("signed")).to_be_visible(timeout=30_000)
         assert nothing_ran(page)
