@@ -363,17 +363,19 @@ def _paced(port: int, headers: dict[str, str], asks: dict[str, Any], told: dict[
     until = time.monotonic() + told["seconds"] / 2
 
     def client(n: int) -> None:
-        draws, connection = random.Random(n), http.client.HTTPConnection("127.0.0.1", port, timeout=300)
+        draws = random.Random(n)
         time.sleep(PACE_S * n / told["readers"])
         while (begin := time.monotonic()) < until:
             kind = draws.choice(list(asks))
             method, path, body = asks[kind](draws)
+            # one a request: it closes those that rest for a second
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
             connection.request(method, path, None if body is None else body.encode(), headers)
             answer = connection.getresponse()
             assert answer.status == 200 and answer.read()
             waits[kind].append(time.monotonic() - begin)
+            connection.close()
             time.sleep(max(0.0, PACE_S * draws.uniform(0.6, 1.4) - (time.monotonic() - begin)))
-        connection.close()
 
     threads = [threading.Thread(target=client, args=(n,)) for n in range(told["readers"])]
     for thread in threads:
