@@ -227,7 +227,7 @@ def _child(wish: dict[str, Any]) -> None:
         log_to_stderr()
         work(settings, [JobKind(kind) for kind in wish["kinds"]])
         return
-    from panlesion.aid.server import log_to_stderr as log_server
+    from panlesion.aid.guard.logs import log_to_stderr as log_server
     from panlesion.aid.server import run
 
     def told(url: str, _password: str | None) -> None:

@@ -30,7 +30,7 @@ from panlesion.aid.audit_head import read_head
 from panlesion.aid.jobs.queue import requeue_lapsed
 from panlesion.aid.reads.delivery import queue_send
 from panlesion.aid.tables import AuditEntry, Job, Node, Reading, User
-from panlesion.aid.vocabulary import Action, JobState, NodeKind
+from panlesion.aid.vocabulary import Action, JobState, NodeKind, Parcel
 
 # pynetdicom leaves the socket of a peer that is gone to the garbage collector
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -226,7 +226,7 @@ def test_a_worker_killed_while_it_sends_leaves_it_to_the_next_and_a_pacs_has_eac
 
         def send(number: int, die_at: int | None = None):
             with room.sessions.begin() as session:
-                queued = queue_send(session, study, node, folder, ["seg.dcm", "sr.dcm"]).id
+                queued = queue_send(session, study, node, folder, ["seg.dcm", "sr.dcm"], what=Parcel.AI).id
             worker = forker.worker(grounds.settings(lease_s=DYING_S), "send", die_at=die_at)
             if die_at is not None:
                 worker.gone()

@@ -1,18 +1,17 @@
 """A restricted study, a prior among them, is to an account without access as if it were not there; whatever it asks."""
 
 from copy import deepcopy
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from images_made import put_study, slices
 from report_made import read_study
 from server_made import PASSWORD, serve
-from sqlalchemy import select, update
+from sqlalchemy import select
 from test_security import ALL, ask
 from test_security_files import dicom
 
-from panlesion.aid.routes.events import _rows
-from panlesion.aid.tables import Access, ApiToken, AuditEntry, Login, now
+from panlesion.aid.tables import Access, ApiToken, AuditEntry, Login
 from panlesion.aid.vocabulary import Role
 
 OF_A_STUDY = [one[:2] for one in ALL if "{study_id}" in one[1]]
@@ -96,23 +95,6 @@ def newest_login(served) -> str:
     with served.app.state.sessions() as session:
         mine = select(Login.token_sha256).where(Login.user_id == served.made[Role.READER].id)
         return session.scalars(mine.order_by(Login.created_at.desc())).first()
-
-
-def test_forged_sse_a_name_cannot_begin_an_event_of_its_own(served):
-    study = put_study(served, slices(1, seed=74), patient_name="A\n\nevent: study\ndata: {}\r\n\r\n\u2028x")
-    served.client(Role.READER)
-    (row,) = _rows(served.app.state.sessions, served.settings, newest_login(served), [study.id]) or [""]
-    assert "event: study" in row and not {"\n", "\r"} & set(row)
-
-
-def test_events_of_closed_studies_are_not_sent_and_an_idle_session_gets_none(served, closed):
-    served.client(Role.READER)
-    token = newest_login(served)
-    assert _rows(served.app.state.sessions, served.settings, token, [closed.study.id]) == []
-    with served.app.state.sessions.begin() as session:
-        idle = now() - timedelta(minutes=served.settings.idle_minutes + 1)
-        session.execute(update(Login).where(Login.token_sha256 == token).values(seen_at=idle))
-    assert _rows(served.app.state.sessions, served.settings, token, [closed.study.id]) is None
 
 
 def test_a_changed_password_takes_bearer_tokens_back(tmp_path):

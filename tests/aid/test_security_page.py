@@ -8,10 +8,10 @@ import time
 
 import pytest
 import uvicorn
+from browser_made import FLAGS
 from playwright.sync_api import expect, sync_playwright
 from report_made import document, finding, read_study, sign
 from server_made import PASSWORD, serve
-from test_browser import FLAGS
 
 from panlesion.aid.guard.impatient import Impatient
 from panlesion.aid.page import built_page
