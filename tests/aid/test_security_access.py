@@ -41,7 +41,7 @@ def test_every_route_answers_of_a_closed_study_as_of_one_that_is_not_there(serve
 def test_lists_counts_and_searches_do_not_know_of_it(served, closed):
     reader = served.client(Role.READER)
     found = reader.get("/api/studies", params={"q": closed.study.patient_id}).json()
-    assert found == {"total": 0, "counts": {}, "items": []}
+    assert found == {"total": 0, "flagged": 0, "counts": {}, "items": []}
     for search in ("studies", "series", "instances"):
         told = reader.get(f"/dicomweb/{search}", params={"StudyInstanceUID": closed.study.study_uid, "limit": "0"})
         assert told.json() == [] and "warning" not in told.headers
