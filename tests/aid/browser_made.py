@@ -6,8 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -102,14 +101,6 @@ def chromium() -> Iterator[Browser]:
         made = play.chromium.launch(executable_path=program, args=FLAGS)
         yield made
         made.close()
-
-
-def until(what: Callable[[], Any], *, most_s: float, every_s: float = 0.5) -> Any:
-    end = time.monotonic() + most_s
-    while not (found := what()):
-        assert time.monotonic() < end, f"{what.__name__} did not come true within {most_s:g} s"
-        time.sleep(every_s)
-    return found
 
 
 def picture(page: Page, name: str) -> None:

@@ -1,6 +1,7 @@
 """DICOM files put into a server's data folder with their rows, as they lie there once received."""
 
 import hashlib
+import io
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
@@ -26,6 +27,13 @@ def slices(count: int = 3, *, series: str | None = None, shape: tuple[int, int] 
         ds.StudyInstanceUID, ds.FrameOfReferenceUID, ds.SeriesNumber = study, frame, 2
         ds.PatientName, ds.PatientID, ds.StudyDate, ds.StudyTime = "Muster^Erika", "P-1", "20250304", "101112"
     return made
+
+
+def written(ds: Dataset) -> bytes:
+    """The bytes of its file."""
+    stream = io.BytesIO()
+    ds.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()
 
 
 def url_of(ds: Dataset, below: str = "") -> str:

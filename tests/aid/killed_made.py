@@ -12,12 +12,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from waiting_made import waited
 
 _MADE = frozenset({"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link"})
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -61,13 +62,6 @@ class Child:
         told = self.effects_file.with_suffix(".left")
         told.with_suffix(".part").write_text(str(effects))
         told.with_suffix(".part").rename(told)
-
-
-def waited(until: Any, words: str, within_s: float = 60.0) -> None:
-    end = time.monotonic() + within_s
-    while not until():
-        assert time.monotonic() < end, words
-        time.sleep(0.02)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,11 +12,11 @@ from uuid import UUID
 
 import httpx2
 import numpy as np
-from killed_made import waited
 from pydicom.dataset import FileDataset
 from server_made import serve
 from sqlalchemy import func, select
 from study_made import Room, write_study
+from waiting_made import waited
 
 from panlesion.aid.audit import verify
 from panlesion.aid.audit_head import read_head

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from browser_made import PANLESION, PASSWORD, Room, chromium, picture, serving, until
+from browser_made import PANLESION, PASSWORD, Room, chromium, picture, serving
 from orthanc_made import Orthanc, running_orthanc
 from playwright.sync_api import Page, expect
+from waiting_made import waited
 
 from panlesion.aid.demo.series import Patient, write_series
 from panlesion.ct.volume import Volume
@@ -90,7 +91,7 @@ def test_from_the_pacs_to_a_signed_report_in_the_pacs(tmp_path, series, browser)
         def ai_results_are_in_the_pacs():
             return objects(orthanc, uid, SR)
 
-        until(ai_results_are_in_the_pacs, most_s=240, every_s=1)
+        waited(ai_results_are_in_the_pacs, within_s=240, every_s=1)
         before = {str(one.SOPInstanceUID) for kind in (SEG, SR) for one in objects(orthanc, uid, kind)}
 
         page = browser.new_page(viewport={"width": 1920, "height": 1080})
@@ -110,7 +111,7 @@ def test_from_the_pacs_to_a_signed_report_in_the_pacs(tmp_path, series, browser)
         def handle_is_there():
             return page.evaluate("window.panlesion !== undefined")
 
-        until(handle_is_there, most_s=10)
+        waited(handle_is_there, within_s=10, every_s=0.5)
 
         # scroll, and back
         focus = page.evaluate("window.panlesion.focus()")
@@ -153,7 +154,7 @@ def test_from_the_pacs_to_a_signed_report_in_the_pacs(tmp_path, series, browser)
         def signed_report_is_in_the_pacs():
             return [one for one in objects(orthanc, uid, SR) if str(one.SOPInstanceUID) not in before]
 
-        (report,) = until(signed_report_is_in_the_pacs, most_s=60)
+        (report,) = waited(signed_report_is_in_the_pacs, within_s=60, every_s=0.5)
         assert report.VerificationFlag == "VERIFIED" and report.CompletionFlag == "COMPLETE"
         (seg,) = [one for one in objects(orthanc, uid, SEG) if str(one.SOPInstanceUID) not in before]
         raw = page.evaluate(

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pydicom
 import pytest
-from images_made import parts_of, put_study, slices
+from images_made import parts_of, put_study, slices, written
 from pydicom.dataset import Dataset
 from server_made import Served, serve
 
@@ -61,16 +61,10 @@ def test_metadata_say_what_the_files_say(reader, images):
     for ds in images:
         read = Dataset.from_json(told[ds.SOPInstanceUID], lambda *_, data=ds.PixelData: data)
         del read.AvailableTransferSyntaxUID
-        wanted = pydicom.dcmread(io.BytesIO(_written(ds)))
+        wanted = pydicom.dcmread(io.BytesIO(written(ds)))
         assert np.array_equal(read.PixelData, wanted.PixelData)
         del read.PixelData, wanted.PixelData
         assert read == wanted
-
-
-def _written(ds: Dataset) -> bytes:
-    stream = io.BytesIO()
-    ds.save_as(stream, enforce_file_format=True)
-    return stream.getvalue()
 
 
 def test_studies_are_found_by_what_they_are(reader, images):

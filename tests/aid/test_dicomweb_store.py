@@ -1,10 +1,9 @@
 """STOW-RS: what is taken is kept and found again, what is not is named with its reason, and nothing breaks the server."""
 
-import io
 import zlib
 
 import pytest
-from images_made import parts_of, slices, url_of
+from images_made import parts_of, slices, url_of, written
 from pydicom.uid import generate_uid
 from server_made import serve
 
@@ -22,12 +21,6 @@ def served(tmp_path_factory):
 @pytest.fixture(scope="module")
 def reader(served):
     return served.client(Role.READER)
-
-
-def written(ds) -> bytes:
-    stream = io.BytesIO()
-    ds.save_as(stream, enforce_file_format=True)
-    return stream.getvalue()
 
 
 def body(*files: bytes) -> bytes:

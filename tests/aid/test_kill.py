@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import httpx2
 import pytest
-from killed_made import Forker, forking, waited
+from killed_made import Forker, forking
 from senders_made import Busy, Pacs, Reader, sender
 from sqlalchemy import func, select
 from survivors_made import (
@@ -24,6 +24,7 @@ from survivors_made import (
     put_study,
     truth_of,
 )
+from waiting_made import waited
 
 from panlesion.aid.audit import verify
 from panlesion.aid.audit_head import read_head

@@ -5,10 +5,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from browser_made import PASSWORD, chromium, fill, picture, row_made, serving, until
+from browser_made import PASSWORD, chromium, fill, picture, row_made, serving
 from orthanc_made import running_orthanc
 from playwright.sync_api import Page, expect
 from study_made import write_study
+from waiting_made import waited
 
 from panlesion.aid.tables import now
 from panlesion.aid.vocabulary import RESEARCH_USE, StudyState
@@ -355,7 +356,7 @@ def test_ten_thousand_studies_are_scrolled_and_searched(data, room, people):
     def all_are_back():
         return page.get_by_test_id("row").count() > 20
 
-    until(all_are_back, most_s=5, every_s=0.1)
+    waited(all_are_back, within_s=5, every_s=0.1)
 
 
 PAGES = {

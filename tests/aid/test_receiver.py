@@ -11,6 +11,7 @@ from orthanc_made import running_orthanc
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, JPEG2000Lossless
 from pynetdicom import AE
 from study_made import open_room, write_study
+from waiting_made import waited
 
 import panlesion.aid.store.files as files
 from panlesion.aid.store.arrival import settle
@@ -123,13 +124,13 @@ def test_a_flood_of_associations_is_rejected_and_who_is_connected_goes_on(tmp_pa
         assert first.send_c_echo().Status == SUCCESS
         first.release()
         second.release()
-        assert eventually(lambda: associated_once(receiver.port))
+        assert waited(lambda: associated_once(receiver.port))
 
 
 def test_connections_that_say_nothing_do_not_keep_others_out(tmp_path):
     with receiving(tmp_path, max_associations=2, timeout_s=1.0) as (_, receiver):
         silent = [socket.create_connection(("127.0.0.1", receiver.port)) for _ in range(12)]
-        assert eventually(lambda: associated_once(receiver.port), every_s=0.5)
+        assert waited(lambda: associated_once(receiver.port), every_s=0.5)
         for each in silent:
             each.close()
 
@@ -143,7 +144,7 @@ def test_a_sender_that_dies_in_the_middle_leaves_nothing_half(tmp_path):
         assoc.dul.socket.socket.sendall(b"\x04\x00" + (50_000).to_bytes(4, "big") + bytes(20_000))
         assoc.dul.socket.socket.shutdown(socket.SHUT_RDWR)
         assoc.abort()
-        assert eventually(lambda: associated_once(receiver.port))
+        assert waited(lambda: associated_once(receiver.port))
         assert len(room.files()) == 1
         with room.sessions() as session:
             assert session.query(Instance).count() == 1
@@ -153,7 +154,7 @@ def test_a_piece_that_announces_more_than_agreed_is_not_waited_for(tmp_path):
     with receiving(tmp_path) as (_, receiver):
         assoc = associated(receiver.port)
         assoc.dul.socket.socket.sendall(b"\x04\x00" + (0xFFFFFFF0).to_bytes(4, "big"))
-        assert eventually(lambda: not assoc.is_established, most_s=3)
+        assert waited(lambda: not assoc.is_established, within_s=3)
 
 
 def test_an_image_that_does_not_end_is_cut_off(tmp_path):
@@ -191,15 +192,6 @@ def test_orthanc_sends_to_us(tmp_path):
         orthanc.send_study("2.25.7")
         with room.sessions() as session:
             assert session.query(Study).one().images == len(paths)
-
-
-def eventually(true, most_s=15.0, every_s=0.05):
-    until = time.monotonic() + most_s
-    while time.monotonic() < until:
-        if true():
-            return True
-        time.sleep(every_s)
-    return False
 
 
 def associated_once(port):

@@ -1,14 +1,11 @@
 """What holds of every route, taken from the route table, so that a new one is covered the moment it is registered."""
 
-import re
-from uuid import UUID
-
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
+from routes_made import ALL, HERE, THERE, ask
 from server_made import PASSWORD, Served, serve
 
 from panlesion.aid.deps import COOKIE, CSRF_HEADER, SAFE_METHODS, Having, viewer_of, viewer_or_token
-from panlesion.aid.routes.registry import ROUTES
 from panlesion.aid.tables import Node, Reading, Study
 from panlesion.aid.vocabulary import RESEARCH_USE, NodeKind, Role, StudySource
 
@@ -31,12 +28,6 @@ ANY_ROLE = {
 VIEWERS = frozenset({Role.READER, Role.MANAGER})
 """Administrators see no images until they are granted a study."""
 
-ALL = [
-    (method, prefix + route.path, route)
-    for prefix, router in ROUTES.values()
-    for route in router.routes
-    for method in sorted(route.methods)
-]
 GUARDED = [one for one in ALL if one[:2] not in PUBLIC]
 CHANGING = [one for one in GUARDED if one[0] not in SAFE_METHODS]
 
@@ -47,16 +38,6 @@ def named(routes, *, alone=False):
     if alone:
         return pytest.mark.parametrize(("method", "path"), [one[:2] for one in routes], ids=ids)
     return pytest.mark.parametrize(("method", "path", "route"), routes, ids=ids)
-
-
-HERE, THERE = UUID(int=1), UUID(int=2)
-"""Of a study with its reading, and of a PACS, that are there: a route may look for them before it looks at the role."""
-
-
-def filled(path: str) -> str:
-    """The path with something that could be in the place of each parameter."""
-    known = {"study_id": HERE, "node_id": THERE}
-    return re.sub(r"\{(\w+)(:\w+)?\}", lambda found: str(known.get(found[1], HERE if found[1].endswith("_id") else 1)), path)
 
 
 def roles_of(path: str, route: APIRoute) -> frozenset[Role]:
@@ -71,10 +52,6 @@ def roles_of(path: str, route: APIRoute) -> frozenset[Role]:
         elif one.call in (viewer_of, viewer_or_token):
             allowed &= VIEWERS
     return allowed
-
-
-def ask(client, method, path, **more):
-    return client.request(method, filled(path), **({} if method in SAFE_METHODS else {"json": {}}), **more)
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,13 @@ from copy import deepcopy
 from datetime import UTC, datetime
 
 import pytest
-from images_made import put_study, slices
+from images_made import put_study, slices, written
 from report_made import read_study
+from routes_made import ALL, ask
 from server_made import PASSWORD, serve
 from sqlalchemy import select
-from test_security import ALL, ask
-from test_security_files import dicom
 
-from panlesion.aid.tables import Access, ApiToken, AuditEntry, Login
+from panlesion.aid.tables import Access, ApiToken, AuditEntry
 from panlesion.aid.vocabulary import Role
 
 OF_A_STUDY = [one[:2] for one in ALL if "{study_id}" in one[1]]
@@ -63,9 +62,9 @@ def test_nothing_is_added_to_a_closed_study_by_who_may_not_see_it(served):
     other = deepcopy(second)
     other.PatientID = "SOMEBODY"
     for image in (first, second, other):
-        told = served.client(Role.READER).post("/api/studies", files={"files": ("a", dicom(image))}).json()
+        told = served.client(Role.READER).post("/api/studies", files={"files": ("a", written(image))}).json()
         assert told["study_ids"] == [] and "closed to you" in told["rejected"][0]["reason"]
-    told = served.client(Role.MANAGER).post("/api/studies", files={"files": ("a", dicom(second))}).json()
+    told = served.client(Role.MANAGER).post("/api/studies", files={"files": ("a", written(second))}).json()
     assert told["taken"] == 1, told["rejected"][0]["reason"]
     assert served.client(Role.MANAGER).get(f"/api/studies/{study.id}").json()["images"] == 2
 
@@ -79,7 +78,7 @@ def test_an_administrator_who_was_granted_a_study_only_looks_at_it(served, close
         assert admin.get(f"{path}/report.html").status_code == 200
         (image,) = slices(1, seed=73)
         asked = [
-            admin.post("/api/studies", files={"files": ("a", dicom(image))}),
+            admin.post("/api/studies", files={"files": ("a", written(image))}),
             admin.post("/dicomweb/studies", content=b""),
             admin.post(f"{path}/analyse"),
             admin.patch(path, json={"priority": 3}),
@@ -88,13 +87,6 @@ def test_an_administrator_who_was_granted_a_study_only_looks_at_it(served, close
     finally:
         with served.app.state.sessions.begin() as session:
             session.query(Access).delete()
-
-
-def newest_login(served) -> str:
-    """Of the reader."""
-    with served.app.state.sessions() as session:
-        mine = select(Login.token_sha256).where(Login.user_id == served.made[Role.READER].id)
-        return session.scalars(mine.order_by(Login.created_at.desc())).first()
 
 
 def test_a_changed_password_takes_bearer_tokens_back(tmp_path):

@@ -6,7 +6,7 @@ import zipfile
 
 import pydicom
 import pytest
-from images_made import put_study, slices, url_of
+from images_made import put_study, slices, url_of, written
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless
 from server_made import serve
@@ -22,12 +22,6 @@ OTHER = "1.2.840.10008.5.1.4.1.1.7"
 @pytest.fixture
 def served(tmp_path):
     return serve(tmp_path, max_file_bytes=4 << 20, max_upload_bytes=16 << 20)
-
-
-def dicom(ds) -> bytes:
-    stream = io.BytesIO()
-    ds.save_as(stream, enforce_file_format=True)
-    return stream.getvalue()
 
 
 def picture(**values) -> FileDataset:
@@ -64,9 +58,9 @@ def test_path_traversal_by_names_of_files_and_of_members_writes_nothing_elsewher
     (ds,) = slices(1)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr(zipfile.ZipInfo(name), dicom(ds))
+        archive.writestr(zipfile.ZipInfo(name), written(ds))
     before = tree(served)
-    upload(served, (name, dicom(ds)), (f"{name}.zip", packed.getvalue()))
+    upload(served, (name, written(ds)), (f"{name}.zip", packed.getvalue()))
     new = {one for one in tree(served) - before if not one.startswith("data/aid.sqlite") and "audit" not in one}
     assert len(new) == 1 and next(iter(new)).startswith("data/dicom/")
 
@@ -74,7 +68,7 @@ def test_path_traversal_by_names_of_files_and_of_members_writes_nothing_elsewher
 @pytest.mark.parametrize("uid", ["../../../1.2", "1.2/../../3", "1..2", "/1.2", "1.2\\..\\3", "1.2\n3", ""])
 @pytest.mark.parametrize("keyword", ["SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"])
 def test_path_traversal_by_uids_is_refused(served, keyword, uid):
-    raw = dicom(picture())
+    raw = written(picture())
     old = {"SOPInstanceUID": b"2.25.5", "SeriesInstanceUID": b"2.25.2", "StudyInstanceUID": b"2.25.1"}[keyword]
     tag = struct.pack("<HH", *divmod(pydicom.datadict.tag_for_keyword(keyword), 1 << 16)) + b"UI"
     at = raw.index(tag)
@@ -150,13 +144,13 @@ def picture_bytes(pixels: bytes) -> bytes:
     told = {"Rows": len(pixels) // 256, "Columns": 256, "BitsAllocated": 8, "SamplesPerPixel": 1}
     ds = picture(**told, PhotometricInterpretation="MONOCHROME2", PixelData=pixels)
     ds["PixelData"].VR = "OB"
-    return dicom(ds)
+    return written(ds)
 
 
 def deep(depth: int) -> bytes:
     """Sequences within sequences, none of which ends."""
     begins = struct.pack("<HH", 0x0040, 0xA730) + b"SQ\0\0" + b"\xff" * 4 + b"\xfe\xff\x00\xe0" + b"\xff" * 4
-    return dicom(picture()) + begins * depth
+    return written(picture()) + begins * depth
 
 
 @pytest.mark.parametrize("depth", [100, 5_000, 50_000])
@@ -167,7 +161,7 @@ def test_malformed_dicom_that_nests_without_end_is_refused(served, depth):
 @pytest.mark.parametrize("door", ["upload", "stow"])
 def test_malformed_dicom_of_any_length_and_any_flipped_byte_is_taken_or_refused_in_words(served, door):
     (ds,) = slices(1)
-    whole = dicom(ds)
+    whole = written(ds)
     manager = served.client(Role.MANAGER)
     cut = [whole[:n] for n in range(0, len(whole), 97)]
     flipped = [whole[:n] + bytes([whole[n] ^ 0xFF]) + whole[n + 1 :] for n in range(132, len(whole) - 400, 61)]

@@ -16,7 +16,7 @@ import anyio
 import pytest
 import uvicorn
 from server_made import serve
-from test_receiver import eventually
+from waiting_made import waited
 
 from panlesion.aid.guard import bodies, impatient
 from panlesion.aid.guard.impatient import Impatient
@@ -37,7 +37,7 @@ def listening(tmp_path, monkeypatch):
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, http=Impatient, lifespan="off"))
         thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True)
         thread.start()
-        assert eventually(lambda: server.started)
+        assert waited(lambda: server.started)
         yield listener.getsockname()[1]
         server.should_exit = True
         thread.join(10)

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 import psutil
 import pytest
-from killed_made import waited
 from sqlalchemy import select
 from survivors_made import check_analysed_once, check_files, close, make_grounds, put_study, truth_of
+from waiting_made import waited
 
 from panlesion.aid.jobs.supervise import ANALYSING, Supervisor, variables
 from panlesion.aid.settings import Settings
@@ -107,7 +107,7 @@ def test_a_database_that_is_away_does_not_end_the_watch(tmp_path, monkeypatch, f
     monkeypatch.setattr(supervise, "EVERY_S", 0.01)
     supervisor = Supervisor(room.settings, room.sessions)
     supervisor.start()
-    waited(lambda: len(calls) > 2, "the watch ended")
+    assert waited(lambda: len(calls) > 2, "the watch ended")
     supervisor.stop()
     close(room)
 

@@ -13,13 +13,14 @@ from uuid import uuid4
 import pydicom
 import pytest
 import uvicorn
-from browser_made import chromium, picture, until
+from browser_made import chromium, picture
 from dicom_made import lesion_mask, read_series
 from images_made import put_study
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from pydicom.uid import generate_uid
 from reading_made import Read, analysed, made_findings
 from server_made import PASSWORD, Served, serve
+from waiting_made import waited
 
 from panlesion.aid.vocabulary import Role
 
@@ -294,7 +295,7 @@ def test_what_is_done_while_the_server_is_away_is_kept_and_sent(room, opened):
     def it_is_there():
         return read.get()["findings"][0]["decision"] == "accepted"
 
-    until(it_is_there, most_s=10)
+    waited(it_is_there, within_s=10, every_s=0.5)
 
 
 def test_a_prior_study_stands_beside_and_scrolls_along(room, opened):

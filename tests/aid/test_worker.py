@@ -6,11 +6,11 @@ import time
 from datetime import timedelta
 
 import pytest
-from killed_made import waited
 from queue_made import add_study, job_now, queue, study_now
 from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 from study_made import open_room
+from waiting_made import waited
 
 from panlesion.aid.jobs import worker as working
 from panlesion.aid.jobs.queue import requeue_lapsed

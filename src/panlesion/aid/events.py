@@ -1,6 +1,7 @@
 """What changed, told to every open page: one look at the database for all of them, twice a second."""
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
@@ -12,11 +13,13 @@ from starlette.concurrency import run_in_threadpool
 
 from panlesion.aid.db import Sessions
 from panlesion.aid.deps import is_live, sees
+from panlesion.aid.guard.incidents import where_of
 from panlesion.aid.schemas.studies import Event
 from panlesion.aid.settings import Settings
 from panlesion.aid.tables import Access, Login, Study, User, now
 from panlesion.aid.worklist import row_of, rows_of
 
+_log = logging.getLogger(__name__)
 EVERY_S = 0.5
 STILL_HERE = 10
 """Looks after which a page is told that the connection stands, though nothing changed."""
@@ -94,15 +97,19 @@ class Feed:
             self._listeners.discard(mine)
 
     async def _look_on(self) -> None:
-        since, rounds = now(), 0
+        since, rounds, failing = now(), 0, False
         while self._listeners:
             await asyncio.sleep(EVERY_S)
             begun, rounds = now(), rounds + 1
             listeners = list(self._listeners)  # who comes while it looks, is told by the next look
             try:
                 look = await run_in_threadpool(self._look, since - OVERLAP, {one.token for one in listeners})
-            except Exception:  # noqa: BLE001 (a database that is busy or away is asked again)
+            except Exception as error:  # noqa: BLE001 (a database that is busy or away is asked again)
+                if not failing:
+                    _log.error("open pages are told nothing until the database answers: %s", where_of(error))
+                failing = True
                 continue
+            failing = False
             # the server's clock, not that of whoever wrote the rows, which may go ahead
             since = begun
             told: dict[UUID, str] = {}

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from panlesion.ct.modality import Modality
-from panlesion.ct.organs import BONE_LABELS, LUNG_LABELS, V1_NAMES
+from panlesion.ct.organs import BONE_LABELS, LUNG_LABELS
 from panlesion.ct.volume import Box, LabelMap, Volume
 from panlesion.errors import OrganMapError
 from panlesion.infer.findings import Finding
-from panlesion.infer.places import LEGEND
+from panlesion.infer.places import LEGEND, organ_and_side
 from panlesion.infer.record import Caliper, LesionRecord, Reading
 from panlesion.lesion.taxonomy import TYPES, LesionType, Neighbours
 from panlesion.lesion.vocabulary import READINGS
@@ -132,15 +132,14 @@ def place_of(patient: Patient, label: int, number: int) -> tuple[str, str, str]:
     """
     if not label:
         return "", "", ""
-    name = V1_NAMES[label]
+    name, side = organ_and_side(label, from_network=patient.from_network)
     centre = np.argwhere(patient.labels == number).mean(axis=0)
     x, y, z = patient.standard.grid.to_xyz(centre).tolist()
-    side = next((side for side in ("left", "right") if side in name.split("_")), "")
     cut_off = bool((patient.organs.labels[:, :, [0, -1]] == label).any())
     if patient.from_network and label in LUNG_LABELS:
-        return "lung", side, "" if cut_off else _ZONES[_third(patient, label, z)]
+        return name, side, "" if cut_off else _ZONES[_third(patient, label, z)]
     if patient.from_network and label in LEGEND:
-        return LEGEND[label], "", ""
+        return name, side, ""
     # bones and lobes are whole by themselves
     part = "" if cut_off and label not in BONE_LABELS | LUNG_LABELS else patient.facts.atlas.seat(label, (x, y, z))
     return name, side, part

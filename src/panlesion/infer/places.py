@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from panlesion.ct.organs import BONE_LABELS, LUNG_LABELS, V1_LABELS
+from panlesion.ct.organs import BONE_LABELS, LUNG_LABELS, V1_LABELS, V1_NAMES
 from panlesion.infer._words import clean, listed, plural
 from panlesion.infer.record import LesionRecord
 from panlesion.measure.location.solid import structure_name
@@ -46,6 +46,15 @@ _BRITISH: Mapping[str, str] = MappingProxyType(
         "background": "",
     }
 )
+
+
+def organ_and_side(label: int, *, from_network: bool) -> tuple[str, str]:
+    """A label's organ and its side, empty where it has none; of a network's own map those that `LEGEND` makes of it."""
+    name = V1_NAMES[label]
+    side = next((side for side in _SIDES if side in name.split("_")), "")
+    if from_network and label in LUNG_LABELS:
+        return "lung", side
+    return (LEGEND[label], "") if from_network and label in LEGEND else (name, side)
 
 
 def organ_words(organ: str, side: str = "") -> str:

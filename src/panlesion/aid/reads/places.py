@@ -14,10 +14,9 @@ from panlesion.aid.reads.sizes import box_of
 from panlesion.aid.schemas.reading import FindingOut
 from panlesion.aid.vocabulary import Origin
 from panlesion.ct.nifti import read_labels
-from panlesion.ct.organs import LUNG_LABELS, V1_NAMES
 from panlesion.ct.volume import LabelMap
 from panlesion.errors import ReadError
-from panlesion.infer.places import LEGEND
+from panlesion.infer.places import organ_and_side
 from panlesion.infer.record import ORGANS_FILE
 from panlesion.lesion.taxonomy import TYPES, LesionType
 
@@ -83,13 +82,6 @@ def spot_of(organs: NDArray[np.uint8], mask: NDArray[np.bool_], type_: str, step
         counts = np.bincount(found, minlength=256)
         counts[0] = 0
         if counts.any():
-            return _named(int(counts.argmax()))
+            organ, side = organ_and_side(int(counts.argmax()), from_network=True)
+            return Spot(organ=organ, side=side)
     return Spot()
-
-
-def _named(label: int) -> Spot:
-    name = V1_NAMES[label]
-    side = next((side for side in ("left", "right") if side in name.split("_")), "")
-    if label in LUNG_LABELS:
-        return Spot(organ="lung", side=side)
-    return Spot(organ=LEGEND[label]) if label in LEGEND else Spot(organ=name, side=side)
