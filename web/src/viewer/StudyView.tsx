@@ -117,7 +117,7 @@ export default function StudyView({ studyId }: { studyId: string }): ReactElemen
   return (
     <main
       className="study"
-      data-testid="study" 
+      data-testid="study"
       data-ready={complete && scene && layers ? "yes" : "no"}
       data-graphics={opened.graphics}
       onClick={letGo}
