@@ -114,6 +114,9 @@ def test_a_log_cut_at_any_byte_opens_with_all_that_was_before_and_tells_what_is_
     settings, told = written
     rng, log = random.Random(3), settings.data / "aid.sqlite-wal"
     size, kept = log.stat().st_size, set()
+    head = read_head(settings.data)
+    # the writer may have been killed between its last commit and the note of it beside the database
+    assert head is not None and len(told) - 1 <= head.seq <= len(told)
     for n, cut in enumerate([0, size, *(rng.randrange(size) for _ in range(max(8, KILLS)))]):
         copy = settings.model_copy(update={"data": tmp_path / str(n)})
         shutil.copytree(settings.data, copy.data)
@@ -121,7 +124,7 @@ def test_a_log_cut_at_any_byte_opens_with_all_that_was_before_and_tells_what_is_
             stream.truncate(cut)
         numbers, alone, noted = look(copy)
         assert numbers == told[: len(numbers)] and alone is None
-        assert noted == (None if len(numbers) == len(told) else len(numbers) + 1)
+        assert noted == (None if len(numbers) >= head.seq else len(numbers) + 1)
         kept.add(len(numbers))
     assert len(kept) > 3 and max(kept) == len(told)
 
