@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from joserfc import jwt
 from joserfc.jwk import RSAKey
@@ -35,6 +35,7 @@ class IdentityProvider:
     document: dict[str, Any] = field(default_factory=dict)
     claims: dict[str, Any] = field(default_factory=dict)
     secret: bytes | None = None
+    refuses: bool = False
     asked: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -47,6 +48,12 @@ class IdentityProvider:
         code = f"code-{len(self.asked)}"
         self.asked[code] = told
         return code
+
+    def answered(self, address: str) -> str:
+        """Where a browser that was sent to the provider is sent back to."""
+        told = parse_qs(urlsplit(address).query)
+        said = {"error": "access_denied"} if self.refuses else {"code": self.log_in(address)}
+        return f"{told['redirect_uri'][0]}?{urlencode(said | {'state': told['state'][0]})}"
 
     def discovery(self) -> dict[str, Any]:
         roads = {"authorization_endpoint": "authorize", "token_endpoint": "token", "jwks_uri": "keys"}
@@ -85,6 +92,11 @@ def forged(claims: dict[str, Any], secret: bytes) -> str:
 def identity_provider() -> Iterator[IdentityProvider]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if self.path.startswith("/authorize?"):
+                self.send_response(303)
+                self.send_header("Location", made.answered(self.path))
+                self.end_headers()
+                return
             told = {"/.well-known/openid-configuration": made.discovery, "/keys": lambda: {"keys": [public]}}.get(self.path)
             self.answer(404, {}) if told is None else self.answer(200, told())
 

@@ -3,11 +3,14 @@
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from browser_made import chromium, picture
 from joserfc.jwk import RSAKey
+from playwright.sync_api import expect
 from provider_made import CLIENT, SECRET, identity_provider
-from server_made import PASSWORD, serve
+from server_made import PASSWORD, listening, serve
 from sqlalchemy import func, select
 
+from panlesion.aid.deps import COOKIE
 from panlesion.aid.routes.oidc import FLOW_COOKIE
 from panlesion.aid.tables import AuditEntry, Login, OidcFlow, User
 from panlesion.aid.vocabulary import Action, Role
@@ -178,6 +181,52 @@ def test_an_account_that_was_switched_off_stays_so(served, provider):
         session.scalars(select(User)).one().active = False
     assert log_in(served, provider).status_code == 401
     assert logins(served) == 1
+
+
+def test_a_browser_that_is_refused_is_led_back_to_words_of_ours(served, provider):
+    html = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+    def back(**query) -> str:
+        told = client.get("/api/oidc/callback", params=query, headers=html, follow_redirects=False)
+        assert told.status_code == 303 and COOKIE not in told.cookies
+        return told.headers["location"]
+
+    client = served.client()
+    assert back(code="1", state="<script>") == "/?login=not-begun"
+    assert back(error="<script>", state=state_of(begin(client))) == "/?login=denied"
+    address = begin(client)
+    assert back(code=provider.log_in(address), state=state_of(address)) == "/?login=no-account"
+    assert back(code="made up", state=state_of(begin(client))) == "/?login=invalid"
+    address = begin(client)
+    provider.document = {"issuer": "https://another.example"}
+    assert back(code=provider.log_in(address), state=state_of(address)) == "/?login=unreachable"
+    told = client.get("/api/oidc/login", headers=html, follow_redirects=False)
+    assert told.status_code == 303 and told.headers["location"] == "/?login=unreachable"
+    with served.app.state.sessions() as session:
+        refusals = session.scalars(select(AuditEntry).order_by(AuditEntry.seq)).all()
+    assert [one.detail["why"] for one in refusals] == ["no-account", "invalid"]
+    assert logins(served) == 0
+
+
+def test_a_person_logs_in_by_the_provider_and_reads_why_not(served, provider):
+    with chromium() as browser, listening(served.app) as url:
+        page = browser.new_page(viewport={"width": 1366, "height": 768})
+        for name, (refuses, claims, words) in {
+            "denied": (True, {}, "Your institution refused the login, or you cancelled it there."),
+            "no_account": (False, {"roles": "nurse"}, "you have no role here"),
+            "invalid": (False, {"exp": 1_000}, "does not prove who you are"),
+        }.items():
+            provider.refuses, provider.claims = refuses, claims
+            page.goto(url)
+            page.get_by_role("link", name="Log in with your institution").click()
+            expect(page.get_by_role("alert")).to_contain_text(words)
+            assert page.url == f"{url}/"
+            picture(page, f"oidc_{name}")
+        page.goto(f"{url}/?login=<b>Your password is needed</b>")
+        expect(page.get_by_role("alert")).to_have_text("That login was refused. Begin again.")
+        provider.claims = {"roles": "reader", "name": "Eva Example"}
+        page.get_by_role("link", name="Log in with your institution").click()
+        expect(page.get_by_role("navigation")).to_contain_text("Eva Example")
 
 
 def test_a_server_without_a_provider_says_so(tmp_path):

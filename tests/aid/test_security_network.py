@@ -1,6 +1,5 @@
 """Who says nothing, says it slowly, or comes in crowds, over HTTP and DICOM; and that logs quote nobody."""
 
-import asyncio
 import io
 import logging
 import os
@@ -8,18 +7,15 @@ import socket
 import stat
 import subprocess
 import sys
-import threading
 import time
 import warnings
+from urllib.parse import urlsplit
 
 import anyio
 import pytest
-import uvicorn
-from server_made import serve
-from waiting_made import waited
+from server_made import listening, serve
 
 from panlesion.aid.guard import bodies, impatient
-from panlesion.aid.guard.impatient import Impatient
 from panlesion.aid.guard.logs import QUOTING, OneLine
 from panlesion.aid.private import open_data, private
 from panlesion.aid.vocabulary import Role
@@ -28,19 +24,12 @@ PATIENT = "Mustermann^Erika"
 
 
 @pytest.fixture
-def listening(tmp_path, monkeypatch):
-    """The port of a server that is soon out of patience."""
+def port(tmp_path, monkeypatch):
+    """Of a server that is soon out of patience."""
     monkeypatch.setattr(impatient, "HEAD_S", 0.4)
     monkeypatch.setattr(bodies, "STRANGER_S", 0.4)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        app = serve(tmp_path).app
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, http=Impatient, lifespan="off"))
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True)
-        thread.start()
-        assert waited(lambda: server.started)
-        yield listener.getsockname()[1]
-        server.should_exit = True
-        thread.join(10)
+    with listening(serve(tmp_path).app) as url:
+        yield urlsplit(url).port
 
 
 def answer(port: int, *pieces: bytes, every_s: float = 0.0, most_s: float = 4.0) -> bytes:
@@ -62,21 +51,21 @@ HEAD = b"GET /api/welcome HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
 
 @pytest.mark.parametrize("pieces", [(), (b"GET",), tuple(HEAD[n : n + 4] for n in range(0, len(HEAD), 4))])
-def test_slow_loris_a_head_that_does_not_come_is_not_waited_for(listening, pieces):
+def test_slow_loris_a_head_that_does_not_come_is_not_waited_for(port, pieces):
     begun = time.monotonic()
-    assert answer(listening, *pieces, every_s=0.1) == b""
+    assert answer(port, *pieces, every_s=0.1) == b""
     assert time.monotonic() - begun < 4
 
 
-def test_who_asks_at_once_is_answered_also_a_second_time(listening):
+def test_who_asks_at_once_is_answered_also_a_second_time(port):
     whole = HEAD + b"\r\n"
     last = HEAD + b"Connection: close\r\n\r\n"
-    assert answer(listening, whole, last, every_s=0.2).count(b"HTTP/1.1 200") == 2
+    assert answer(port, whole, last, every_s=0.2).count(b"HTTP/1.1 200") == 2
 
 
-def test_slow_loris_a_strangers_body_that_does_not_come_is_not_waited_for(listening):
+def test_slow_loris_a_strangers_body_that_does_not_come_is_not_waited_for(port):
     head = b"POST /api/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n{"
-    assert b" 408 " in answer(listening, head)
+    assert b" 408 " in answer(port, head)
 
 
 def test_a_body_may_take_its_time_and_an_answer_too_once_it_is_whole(tmp_path, monkeypatch):

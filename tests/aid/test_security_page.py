@@ -1,19 +1,13 @@
 """XSS in a real browser: a study whose name, descriptions and report are scripts is opened wherever they are shown."""
 
-import asyncio
 import shutil
-import socket
-import threading
-import time
 
 import pytest
-import uvicorn
 from browser_made import FLAGS
 from playwright.sync_api import expect, sync_playwright
 from report_made import document, finding, read_study, sign
-from server_made import PASSWORD, serve
+from server_made import PASSWORD, listening, serve
 
-from panlesion.aid.guard.impatient import Impatient
 from panlesion.aid.page import built_page
 from panlesion.aid.reads.scan import keep_scan
 from panlesion.aid.vocabulary import Role
@@ -39,15 +33,8 @@ def room(tmp_path_factory):
     made = read_study(served, told, patient_name=NAME, description=HOSTILE[:256], accession="<b>1", patient_id="<i>x</i>")
     keep_scan(made.results, made.ct.volume, made.ct)
     served.client(Role.READER)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(served.app, log_config=None, http=Impatient, lifespan="off"))
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])), daemon=True)
-        thread.start()
-        while not server.started:
-            time.sleep(0.05)
-        yield served, made, f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        thread.join(10)
+    with listening(served.app) as url:
+        yield served, made, url
 
 
 @pytest.fixture(scope="module")

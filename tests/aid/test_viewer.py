@@ -1,9 +1,6 @@
 """The viewer as a reader uses it: a real browser on a small study, by keyboard, without WebGL, in two windows, offline."""
 
-import socket
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,14 +9,13 @@ from uuid import uuid4
 
 import pydicom
 import pytest
-import uvicorn
 from browser_made import chromium, picture
 from dicom_made import lesion_mask, read_series
 from images_made import put_study
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from pydicom.uid import generate_uid
 from reading_made import Read, analysed, made_findings
-from server_made import PASSWORD, Served, serve
+from server_made import PASSWORD, Served, listening, serve
 from waiting_made import waited
 
 from panlesion.aid.vocabulary import Role
@@ -65,19 +61,6 @@ def browser():
         yield made
 
 
-@contextmanager
-def listening(served: Served) -> Iterator[str]:
-    """The address of a server that runs in a thread of the test."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(served.app, log_config=None, timeout_graceful_shutdown=1)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        thread.join(10)
-
-
 @dataclass(kw_only=True)
 class Room:
     """A server that is listened to, and a browser that is logged in to it."""
@@ -116,7 +99,7 @@ def ready(page: Page) -> None:
 def room(tmp_path_factory, browser: Browser) -> Iterator[Room]:
     served = serve(tmp_path_factory.mktemp("viewer"))
     reader = served.client(Role.READER)
-    with listening(served) as url:
+    with listening(served.app) as url:
         context = browser.new_context(viewport={"width": 1366, "height": 768})
         context.add_cookies([{"name": one.name, "value": one.value, "url": url} for one in reader.cookies.jar])
         yield Room(served=served, url=url, context=context)

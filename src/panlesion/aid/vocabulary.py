@@ -17,6 +17,21 @@ class Role(StrEnum):
     """Accounts, PACS nodes, audit; sees no images unless it is granted access to a study."""
 
 
+class LoginRefusal(StrEnum):
+    """Why a login by the identity provider opened nothing; the page has words for each."""
+
+    UNREACHABLE = "unreachable"
+    """The provider does not answer, or not as OpenID Connect asks."""
+    DENIED = "denied"
+    """The provider, or the person there, said no."""
+    NOT_BEGUN = "not-begun"
+    """The answer fits no login that this browser began, or came too late."""
+    INVALID = "invalid"
+    """What the provider sent proves nothing."""
+    NO_ACCOUNT = "no-account"
+    """The person is known, and has no role or no active account here."""
+
+
 class StudyState(StrEnum):
     """What the worklist shows, in the order of a study's life."""
 

@@ -1,6 +1,20 @@
-import { useState, type FormEvent, type ReactElement } from "react";
+import { useEffect, useState, type FormEvent, type ReactElement } from "react";
 import { useSession } from "../store/session";
-import { usePath } from "./route";
+import { settle, usePath } from "./route";
+
+/** Why a login by the identity provider opened nothing, as the server names it in `/?login=…`. */
+const REFUSALS: Record<string, string> = {
+  unreachable: "Your institution's login does not answer, or is not set up for this server. Try again later, or tell an administrator.",
+  denied: "Your institution refused the login, or you cancelled it there.",
+  "not-begun": "That login was begun in another browser, or more than ten minutes ago. Begin again.",
+  invalid: "What your institution sent does not prove who you are. Begin again; if it stays so, tell an administrator.",
+  "no-account": "Your institution knows you, but you have no role here, or your account is not active. Ask an administrator.",
+};
+
+const refusal = (): string => {
+  const named = new URLSearchParams(location.search).get("login");
+  return named === null ? "" : Object.hasOwn(REFUSALS, named) ? REFUSALS[named]! : "That login was refused. Begin again.";
+};
 
 /** Name and password; a first password is changed before anything else. */
 export function Login(): ReactElement {
@@ -8,8 +22,12 @@ export function Login(): ReactElement {
   const path = usePath();
   const [name, setName] = useState("");
   const [password, setPassword] = useState("");
-  const [problem, setProblem] = useState("");
+  const [problem, setProblem] = useState(refusal);
   const [busy, setBusy] = useState(false);
+  useEffect(() => {
+    // told once: a reload is a fresh start
+    if (location.search) settle(location.pathname);
+  }, []);
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     setBusy(true);

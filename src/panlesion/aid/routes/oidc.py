@@ -15,7 +15,7 @@ from panlesion.aid.deps import COOKIE, SessionsDep, SettingsDep, address_of
 from panlesion.aid.secrets import new_token, same, sha256
 from panlesion.aid.settings import Settings
 from panlesion.aid.tables import OidcFlow, now
-from panlesion.aid.vocabulary import Action
+from panlesion.aid.vocabulary import Action, LoginRefusal
 from panlesion.errors import AccountError
 
 router = APIRouter(prefix="/oidc", tags=["accounts"])
@@ -33,7 +33,7 @@ def begin(request: Request, sessions: SessionsDep, settings: SettingsDep) -> Res
     try:
         url = login_url(settings, discover(settings), redirect_uri=uri, state=state, nonce=nonce, verifier=verifier)
     except ProviderError as error:
-        raise HTTPException(status.HTTP_502_BAD_GATEWAY, str(error)) from error
+        return _refused(request, LoginRefusal.UNREACHABLE, str(error))
     with sessions.begin() as session:
         session.execute(delete(OidcFlow).where(OidcFlow.created_at < now() - FLOW_LIVES))
         session.add(
@@ -60,24 +60,29 @@ def end(
     """The provider's answer: a session of ours if it fits the login that this browser began; one answer a login."""
     _needed(settings)
     flow = _take_flow(sessions, request.cookies.get(FLOW_COOKIE, ""), state)
+    if flow is None:
+        words = "this answer belongs to no login that this browser began; begin again"
+        return _refused(request, LoginRefusal.NOT_BEGUN, words)
     if error or not code:
-        raise HTTPException(status.HTTP_401_UNAUTHORIZED, f"the identity provider refused: {error[:64] or 'no code'}")
+        return _refused(request, LoginRefusal.DENIED, f"the identity provider refused: {error[:64] or 'no code'}")
     response = RedirectResponse("/", status_code=303)
     response.delete_cookie(FLOW_COOKIE, path=FLOW_PATH)
+    refusal = LoginRefusal.INVALID
     try:
         claims = claims_of_code(
             settings, discover(settings), code=code, redirect_uri=flow.redirect_uri, nonce=flow.nonce, verifier=flow.verifier
         )
+        refusal = LoginRefusal.NO_ACCOUNT
         with sessions.begin() as session:
             user = user_of_claims(session, settings, claims)
             begin_login(session, settings, user, response, brought=request.cookies.get(COOKIE, ""))
             record(session, Action.LOGIN, by=user, address=address_of(request), by_provider=True)
     except ProviderError as problem:
-        raise HTTPException(status.HTTP_502_BAD_GATEWAY, str(problem)) from problem
+        return _refused(request, LoginRefusal.UNREACHABLE, str(problem))
     except AccountError as problem:
         with sessions.begin() as session:
-            record(session, Action.LOGIN_REFUSED, by=None, address=address_of(request), by_provider=True)
-        raise HTTPException(status.HTTP_401_UNAUTHORIZED, str(problem)) from problem
+            record(session, Action.LOGIN_REFUSED, by=None, address=address_of(request), by_provider=True, why=refusal)
+        return _refused(request, refusal, str(problem))
     return response
 
 
@@ -86,14 +91,20 @@ def _needed(settings: Settings) -> None:
         raise HTTPException(status.HTTP_404_NOT_FOUND, "this server has no identity provider; log in by name and password")
 
 
-def _take_flow(sessions: SessionsDep, token: str, state: str) -> OidcFlow:
-    """The login that this browser began; it is gone with this, whatever becomes of the answer."""
+def _refused(request: Request, refusal: LoginRefusal, words: str) -> Response:
+    """A browser is led back to the login page, which has words for each refusal; nobody else's words are shown there."""
+    if "text/html" in request.headers.get("Accept", ""):
+        return RedirectResponse(f"/?login={refusal}", status_code=303)
+    unreachable = refusal is LoginRefusal.UNREACHABLE
+    raise HTTPException(status.HTTP_502_BAD_GATEWAY if unreachable else status.HTTP_401_UNAUTHORIZED, words)
+
+
+def _take_flow(sessions: SessionsDep, token: str, state: str) -> OidcFlow | None:
+    """The login that this browser began, if the state is its; it is gone with this, whatever becomes of the answer."""
     with sessions.begin() as session:
         flow = session.get(OidcFlow, sha256(token))
         gone = delete(OidcFlow).where(OidcFlow.token_sha256 == sha256(token)).returning(OidcFlow.token_sha256)
         taken = session.scalar(gone) is not None
     if flow is None or not taken or flow.created_at < now() - FLOW_LIVES or not same(sha256(state), flow.state_sha256):
-        raise HTTPException(
-            status.HTTP_401_UNAUTHORIZED, "this answer belongs to no login that this browser began; begin again"
-        )
+        return None
     return flow
