@@ -144,6 +144,7 @@ def reading(page: Page, url: str, out: Path) -> None:
     page.keyboard.press("?")
     keep(page, out, "keys")
     page.keyboard.press("Escape")
+    editing(page, out)
     page.get_by_test_id("sign").click()
     page.get_by_test_id("accept-rest").click()
     page.get_by_test_id("sign-password").fill(PASSWORD)
@@ -151,6 +152,26 @@ def reading(page: Page, url: str, out: Path) -> None:
     page.get_by_test_id("sign-confirm").click()
     page.get_by_test_id("signed").wait_for(timeout=120_000)
     keep(page, out, "signed")
+
+
+def editing(page: Page, out: Path) -> None:
+    """The network's outline for a click, left; then a stroke beside the finding, undone so that the reading stays as it was."""
+    x, y = page.evaluate("window.panlesion.screenOf('axial', window.panlesion.focus())")
+    page.keyboard.press("p")
+    page.mouse.click(x, y)
+    page.get_by_test_id("words").get_by_text("Enter takes it").wait_for(timeout=120_000)
+    keep(page, out, "proposal")
+    page.keyboard.press("Escape")
+    page.keyboard.press("d")
+    page.mouse.move(x + 20, y + 20)
+    page.mouse.down()
+    page.mouse.move(x + 60, y + 40, steps=8)
+    page.mouse.up()
+    page.get_by_text("version 2").wait_for()  # saved, and measured anew
+    keep(page, out, "editing")
+    page.keyboard.press("Control+z")
+    page.keyboard.press("c")
+    page.get_by_text("version 3").wait_for()
 
 
 def importing(page: Page, url: str, out: Path) -> None:

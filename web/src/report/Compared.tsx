@@ -1,8 +1,9 @@
 import { useEffect, useState, type ReactElement } from "react";
 import { call, get, type Reading, type StudyRow } from "../api/client";
+import { typeWords } from "../store/choices";
 import { useReading } from "../store/reading";
 import { day } from "../worklist/format";
-import { change, readable } from "./words";
+import { change } from "./words";
 
 interface Props {
   studyId: string;
@@ -23,7 +24,7 @@ export function Compared({ studyId, reading, locked, onPrior }: Props): ReactEle
   if (priors.length === 0 && !told) return null;
   const named = (number: number | null): string => {
     const type = reading.findings.find((one) => one.number === number)?.type;
-    return number === null ? "–" : `${number} ${type ? readable(type) : ""}`;
+    return number === null ? "–" : `${number} ${type ? typeWords(type) : ""}`;
   };
   const choose = async (prior: string): Promise<void> => {
     setProblem("");

@@ -1,10 +1,10 @@
 import { lazy, Suspense, useCallback, useEffect, useMemo, useState, type MouseEvent, type ReactElement } from "react";
-import { call, get, type Change, type Choices, type Finding } from "../api/client";
+import { call, type Change, type Choices, type Finding } from "../api/client";
 import { wordsOf } from "../api/loaded";
 import { go } from "../app/route";
 import { ReportPanel } from "../report/ReportPanel";
 import { TypeChooser } from "../report/TypeChooser";
-import { readable } from "../report/words";
+import { loadChoices, typeWords, useChoices } from "../store/choices";
 import { useReading } from "../store/reading";
 import { useMayRead } from "../store/session";
 import { act as actOn, confirm, dropAll, press, steer, type Acting } from "./actions";
@@ -36,6 +36,7 @@ export default function StudyView({ studyId }: { studyId: string }): ReactElemen
   const [prior, setPrior] = useState<string | null>(null);
   const [asked, setAsked] = useState<"new" | "retype" | null>(null);
   const choices = useChoices();
+  useEffect(() => void loadChoices().catch((error: unknown) => useView.getState().set({ words: wordsOf(error) })), []);
   const view = useView();
   const mayRead = useMayRead();
   const editable = mayRead && reading !== null && reading.state !== "signed" && labels !== null && complete;
@@ -179,26 +180,17 @@ function Drawn({ graphics }: { graphics: Opened["graphics"] }): ReactElement | n
 function Ask({ what, choices, close }: { what: "new" | "retype"; choices: Choices; close: () => void }): ReactElement {
   const { active, reading, change } = useReading();
   const present = reading?.findings.find((one) => one.number === active) ?? null;
-  const words = (type: string): string => choices.types.find(([value]) => value === type)?.[1] ?? readable(type);
   const choose = (type: string): void => {
     if (what === "retype") {
       if (active !== null) void change([{ op: "retype", number: active, type }]);
       return;
     }
     void addFinding(type, "reader").then((number) => {
-      if (number !== null) useView.getState().set({ tool: "brush", draft: null, proposal: null, words: `Paint finding ${number}, ${words(type)}.` });
+      if (number !== null) useView.getState().set({ tool: "brush", draft: null, proposal: null, words: `Paint finding ${number}, ${typeWords(type)}.` });
     });
   };
   const title = what === "new" ? "New finding: of which type?" : `Finding ${active}: which type?`;
   return <TypeChooser title={title} choices={choices.types} present={what === "new" ? null : (present?.type ?? null)} choose={choose} close={close} />;
-}
-
-function useChoices(): Choices | null {
-  const [choices, setChoices] = useState<Choices | null>(null);
-  useEffect(() => {
-    get<Choices>("/api/choices").then(setChoices, () => undefined);
-  }, []);
-  return choices;
 }
 
 function useKeys(act: (key: string) => void, study: Acting): void {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { loadChoices } from "../store/choices";
 import { useReading } from "../store/reading";
-import { boxAround, findingUnder, forgetStrokes, freeNumber, saveNow, saveSoon, takeProposal, unsaved } from "./editing";
+import { boxAround, findingUnder, forgetStrokes, freeNumber, propose, saveNow, saveSoon, takeProposal, unsaved } from "./editing";
 import { Labels } from "./labels";
 import { useView } from "./view";
 
@@ -92,6 +93,17 @@ it.each([0, 1, 2] as const)("a box drawn across axis %i is inside the grid, and 
 });
 
 const proposal = { start: [0, 0, 0] as [number, number, number], shape: [8, 8, 6] as [number, number, number], type: "cyst", probability: 0.5 };
+
+it("tells a proposal's type in the server's words", async () => {
+  const answers: Record<string, object> = {
+    "/api/choices": { types: [["esophageal_cancer", "oesophageal cancer"]] },
+    "/api/studies/s/propose": { type: "esophageal_cancer", probability: 0.4, start_ijk: [0, 0, 0], shape: [1, 1, 1], runs: [0, 1] },
+  };
+  vi.stubGlobal("fetch", (path: string) => Promise.resolve(new Response(JSON.stringify(answers[path]))));
+  await loadChoices();
+  await propose("s", { point_ijk: [0, 0, 0] });
+  expect(useView.getState().words).toBe("oesophageal cancer, 40 %: Enter takes it, Esc leaves it");
+});
 
 it("takes a proposal once, as one step, and only where no finding is", async () => {
   const change = vi.fn(() => Promise.resolve(true));

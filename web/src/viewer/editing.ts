@@ -1,5 +1,6 @@
 // Between the mask in the hand and the mask on the server: saved a little after each stroke, reloaded when another won.
 import { ApiError, call, type Change, type Schemas } from "../api/client";
+import { typeWords } from "../store/choices";
 import { useReading } from "../store/reading";
 import { rounded, type Index, type V3 } from "./geometry";
 import type { Labels } from "./labels";
@@ -67,7 +68,7 @@ export async function propose(studyId: string, asked: { point_ijk?: Index; box_i
       type: told.type,
       probability: told.probability,
     };
-    const words = `${told.type.replaceAll("_", " ")}, ${(100 * told.probability).toFixed(0)} %: Enter takes it, Esc leaves it`;
+    const words = `${typeWords(told.type)}, ${(100 * told.probability).toFixed(0)} %: Enter takes it, Esc leaves it`;
     view.set({ asking: false, proposal, words });
   } catch (error) {
     view.set({ asking: false, words: error instanceof ApiError || error instanceof Error ? error.message : String(error) });
