@@ -199,11 +199,15 @@ def test_without_webgl_the_study_is_read_all_the_same(room, opened):
     page = opened(room.study(), before=NO_WEBGL)
     expect(page.get_by_test_id("study")).to_have_attribute("data-graphics", "none")
     expect(page.get_by_test_id("no-webgl")).to_contain_text("no WebGL")
-    grey = page.evaluate(
-        "() => { const c = document.querySelector('[data-testid=pane-axial] .gl canvas'); "
-        "return new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size; }"
-    )
-    assert grey > 20  # a picture, not a black pane
+
+    def a_picture_is_there_not_a_black_pane():
+        grey = page.evaluate(
+            "() => { const c = document.querySelector('[data-testid=pane-axial] .gl canvas'); "
+            "return new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size; }"
+        )
+        return grey > 20
+
+    waited(a_picture_is_there_not_a_black_pane, within_s=10)  # drawn with the frame after the last image
     before = page.evaluate("window.panlesion.focus()")
     page.keyboard.press("ArrowDown")
     assert page.evaluate("window.panlesion.focus()") != before
