@@ -133,7 +133,7 @@ def reading(page: Page, url: str, out: Path) -> None:
     page.get_by_test_id("row").first.wait_for()
     keep(page, out, "worklist")
     found = ask(page, "GET", "/api/studies?sort=suspicion")["items"]
-    study = next((one for one in found if one["state"] in {"ready", "draft"} and one["findings"]), None)
+    study = next((one for one in found if one["state"] == "ready" and one["findings"]), None)
     if study is None:
         raise SystemExit("no study is left to read; name another --data")
     page.goto(f"{url}study/{study['id']}?test")

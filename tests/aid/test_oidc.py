@@ -1,5 +1,6 @@
 """Logging in by an identity provider: only its own, fresh answer to the login that this browser began opens a session."""
 
+import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -13,7 +14,7 @@ from sqlalchemy import func, select
 from panlesion.aid.deps import COOKIE
 from panlesion.aid.routes.oidc import FLOW_COOKIE
 from panlesion.aid.tables import AuditEntry, Login, OidcFlow, User
-from panlesion.aid.vocabulary import Action, Role
+from panlesion.aid.vocabulary import Action, LoginRefusal, Role
 
 
 @pytest.fixture
@@ -222,8 +223,12 @@ def test_a_person_logs_in_by_the_provider_and_reads_why_not(served, provider):
             expect(page.get_by_role("alert")).to_contain_text(words)
             assert page.url == f"{url}/"
             picture(page, f"oidc_{name}")
+        unknown = "That login was refused. Begin again."
         page.goto(f"{url}/?login=<b>Your password is needed</b>")
-        expect(page.get_by_role("alert")).to_have_text("That login was refused. Begin again.")
+        expect(page.get_by_role("alert")).to_have_text(unknown)
+        for refusal in LoginRefusal:
+            page.goto(f"{url}/?login={refusal}")
+            expect(page.get_by_role("alert")).not_to_have_text(re.compile(f"^$|{unknown}"))
         provider.claims = {"roles": "reader", "name": "Eva Example"}
         page.get_by_role("link", name="Log in with your institution").click()
         expect(page.get_by_role("navigation")).to_contain_text("Eva Example")

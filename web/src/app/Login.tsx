@@ -3,17 +3,19 @@ import { useSession } from "../store/session";
 import { settle, usePath } from "./route";
 
 /** Why a login by the identity provider opened nothing, as the server names it in `/?login=…`. */
-const REFUSALS: Record<string, string> = {
+const REFUSALS = new Map(Object.entries({
   unreachable: "Your institution's login does not answer, or is not set up for this server. Try again later, or tell an administrator.",
   denied: "Your institution refused the login, or you cancelled it there.",
   "not-begun": "That login was begun in another browser, or more than ten minutes ago. Begin again.",
   invalid: "What your institution sent does not prove who you are. Begin again; if it stays so, tell an administrator.",
   "no-account": "Your institution knows you, but you have no role here, or your account is not active. Ask an administrator.",
-};
+}));
+
+const named = (): string | null => new URLSearchParams(location.search).get("login");
 
 const refusal = (): string => {
-  const named = new URLSearchParams(location.search).get("login");
-  return named === null ? "" : Object.hasOwn(REFUSALS, named) ? REFUSALS[named]! : "That login was refused. Begin again.";
+  const told = named();
+  return told === null ? "" : (REFUSALS.get(told) ?? "That login was refused. Begin again.");
 };
 
 /** Name and password; a first password is changed before anything else. */
@@ -26,7 +28,7 @@ export function Login(): ReactElement {
   const [busy, setBusy] = useState(false);
   useEffect(() => {
     // told once: a reload is a fresh start
-    if (location.search) settle(location.pathname);
+    if (named() !== null) settle(location.pathname);
   }, []);
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();

@@ -1,6 +1,6 @@
 import { useEffect, useState, type ReactElement } from "react";
 import { call, get, type Reading, type StudyRow } from "../api/client";
-import { typeWords } from "../store/choices";
+import { useTypeWords } from "../store/choices";
 import { useReading } from "../store/reading";
 import { day } from "../worklist/format";
 import { change } from "./words";
@@ -17,6 +17,7 @@ export function Compared({ studyId, reading, locked, onPrior }: Props): ReactEle
   const [priors, setPriors] = useState<StudyRow[]>([]);
   const put = useReading((s) => s.put);
   const told = reading.comparison;
+  const typeWords = useTypeWords();
   const [problem, setProblem] = useState("");
   useEffect(() => {
     get<StudyRow[]>(`/api/studies/${studyId}/priors`).then(setPriors, () => setPriors([]));

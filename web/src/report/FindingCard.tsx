@@ -1,6 +1,6 @@
 import { useEffect, useRef, type ReactElement } from "react";
 import type { Change, Choices, Finding } from "../api/client";
-import { typeWords } from "../store/choices";
+import { useTypeWords } from "../store/choices";
 import { useReading } from "../store/reading";
 import { css } from "../viewer/draw";
 import { aiWords, organWords, placeWords, readable, sizeWords, withPresent } from "./words";
@@ -26,7 +26,7 @@ export function FindingCard({ finding, choices, liveMl, active, locked, onJump }
     if (active && !before.current) reveal(card.current);
     before.current = active;
   }, [active]);
-  const type = typeWords(finding.type);
+  const type = useTypeWords()(finding.type);
   return (
     <li ref={card} className={`finding ${finding.decision}${active ? " active" : ""}`} data-testid={`finding-${finding.number}`} aria-current={active}>
       <div className="head">

@@ -67,7 +67,7 @@ def end(
         return _refused(request, LoginRefusal.DENIED, f"the identity provider refused: {error[:64] or 'no code'}")
     response = RedirectResponse("/", status_code=303)
     response.delete_cookie(FLOW_COOKIE, path=FLOW_PATH)
-    refusal = LoginRefusal.INVALID
+    refusal = LoginRefusal.INVALID  # what an AccountError means until the claims are checked
     try:
         claims = claims_of_code(
             settings, discover(settings), code=code, redirect_uri=flow.redirect_uri, nonce=flow.nonce, verifier=flow.verifier
